@@ -1,0 +1,1 @@
+"""How the parts are put together: the live monitor, replay, and the ready-made monitors."""

@@ -1,0 +1,1 @@
+"""Ways out: what leaves streammon, in one schema (`wire`), and where it goes."""

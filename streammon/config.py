@@ -1,0 +1,282 @@
+"""The one configuration tree: read once at start-up, checked whole, never changed.
+
+YAML comes in through `load_config`; `${NAME}` and `${NAME:-default}` are filled from the
+environment. Anything unknown is refused, and every error names the field, the value and what
+is allowed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    SerializeAsAny,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+
+from streammon.core.errors import ConfigError
+from streammon.registry import (
+    DETECTORS,
+    RULES,
+    SINKS,
+    SOURCES,
+    AdapterConfig,
+    adapter_class,
+    adapter_union,
+    known,
+)
+
+GROUPS = {"sources": SOURCES, "detectors": DETECTORS, "sinks": SINKS, "rules": RULES}
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+Name = Annotated[str, Field(pattern=NAME)]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server bound to `host`."""
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+class Section(BaseModel):
+    """A closed, frozen part of the tree."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SchedulerConfig(Section):
+    """Which window is looked at when, and on what."""
+
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """`auto` takes CUDA where it works and says so where it falls back to the CPU."""
+    alert_within_s: PositiveFloat = 5.0
+    """Target for p95 of the time from capture to alert; planned for, and reported when missed."""
+    batch_wait_s: float = Field(0.05, ge=0.0, le=1.0)
+    """How long an incomplete batch waits for company when its deadlines allow it."""
+    idle_interval_s: PositiveFloat = 4.0
+    """Longest time between two looks at a stream where nothing changes."""
+    cpu_threads: PositiveInt | None = None
+    """Threads of one model run on the CPU; unset: measured at start."""
+    mixed_precision: bool = True
+
+
+class AlertsConfig(Section):
+    """From evidence to incidents."""
+
+    rule: Name = "default"
+    """Which of `rules` judges kinds that name none of their own."""
+    rules_by_kind: Mapping[str, Name] = {}
+    hold_s: float = Field(0.0, ge=0.0)
+    """How long the alarm must last before an incident opens."""
+    clear_s: float = Field(4.0, ge=0.0)
+    """How long the evidence must stay clear before the incident closes."""
+    cool_down_s: float = Field(10.0, ge=0.0)
+    """After closing, how long the same kind on the same stream cannot open again."""
+    update_every_s: PositiveFloat = 5.0
+    """An open incident is updated at most this often, unless its severity rises."""
+
+
+class OverlayConfig(Section):
+    """The pictures that people see."""
+
+    fps: PositiveFloat = Field(2.0, le=30.0)
+    """Most overlaid frames per second and stream."""
+    width: PositiveInt = Field(640, ge=64, le=3840)
+    jpeg_quality: int = Field(80, ge=20, le=95)
+
+
+class ServerConfig(Section):
+    """The wall, the WebSocket and the HTTP service."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = Field(8787, ge=0, le=65535)
+    """0 takes a free port and prints it."""
+    token: SecretStr | None = None
+    """Bearer token; required when `host` is not a loopback address."""
+    max_clients: PositiveInt = 200
+
+    @model_validator(mode="after")
+    def token_off_loopback(self) -> ServerConfig:
+        if self.enabled and self.token is None and not is_loopback(self.host):
+            raise ValueError(
+                f"host {self.host} can be reached from other machines: set `token` "
+                "(for example token: ${STREAMMON_TOKEN}) or use 127.0.0.1"
+            )
+        return self
+
+
+class OutboxConfig(Section):
+    """Where alerts are kept until every durable sink has taken them."""
+
+    path: Path | None = None
+    """SQLite file; unset: `$XDG_STATE_HOME/streammon/<name>.outbox.db`.
+
+    `:memory:` keeps alerts no longer than the process lives.
+    """
+    durable: Literal["process", "power"] = "process"
+    """`process` survives a killed process; `power` also a power cut, at some cost."""
+    max_mb: PositiveInt = 512
+    max_age_h: PositiveFloat = 168.0
+
+
+class MonitorConfig(Section):
+    """One monitor: what it watches, how it judges, where it tells."""
+
+    name: Name = "monitor"
+    description: str = ""
+    sources: Mapping[Name, SerializeAsAny[AdapterConfig]] = {}
+    detectors: Mapping[Name, SerializeAsAny[AdapterConfig]] = {}
+    rules: Mapping[Name, SerializeAsAny[AdapterConfig]] = {}
+    sinks: Mapping[Name, SerializeAsAny[AdapterConfig]] = {}
+    scheduler: SchedulerConfig = SchedulerConfig()
+    alerts: AlertsConfig = AlertsConfig()
+    overlay: OverlayConfig = OverlayConfig()
+    server: ServerConfig = ServerConfig()
+    outbox: OutboxConfig = OutboxConfig()
+    drain_s: PositiveFloat = 10.0
+    """At the end: how long what is in flight may take to get out before exit code 3."""
+
+    @model_validator(mode="after")
+    def rules_exist(self) -> MonitorConfig:
+        for rule in {self.alerts.rule, *self.alerts.rules_by_kind.values()}:
+            if rule not in self.rules:
+                raise ValueError(f"alerts names the rule {rule!r}; defined: {sorted(self.rules)}")
+        return self
+
+
+def load_config(path: Path, *, environment: Mapping[str, str] | None = None) -> MonitorConfig:
+    """Read and check a YAML file. Raises `ConfigError` with one line per problem."""
+    return parse_config(read_yaml(path, environment=environment))
+
+
+def read_yaml(path: Path, *, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The document as plain data, with variables filled in. Raises `ConfigError`."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: expected a mapping at the top, got {type(raw).__name__}")
+    filled = _fill(raw, os.environ if environment is None else environment, where="")
+    assert isinstance(filled, dict)
+    return filled
+
+
+def parse_config(raw: Mapping[str, Any]) -> MonitorConfig:
+    """Validate a parsed document. Raises `ConfigError` with one line per problem.
+
+    A detector, sink or rule whose `type` is left out is of the type it is named after; where no
+    rule is given, `default` is a `cusum` with its default settings.
+    """
+    document = dict(raw)
+    document["rules"] = document.get("rules") or {"default": {"type": "cusum"}}
+    for section in ("detectors", "rules", "sinks"):
+        document[section] = _default_types(section, document.get(section) or {})
+    document["sources"] = document.get("sources") or {}
+    fields: dict[str, Any] = {}
+    for section, group in GROUPS.items():
+        tags = _tags(section, document[section], group)
+        fields[section] = _section_of(adapter_union(group, tags))
+    model: type[MonitorConfig] = create_model("Monitor", __base__=MonitorConfig, **fields)
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_lines(error))) from error
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of the whole tree with every installed adapter, for editors."""
+    fields: dict[str, Any] = {
+        section: _section_of(adapter_union(group, known(group)))
+        for section, group in GROUPS.items()
+    }
+    model: type[MonitorConfig] = create_model("Monitor", __base__=MonitorConfig, **fields)
+    return model.model_json_schema()
+
+
+def _section_of(union: Any) -> tuple[Any, Any]:
+    """A field definition for `create_model`: names to adapters of this union."""
+    return (Mapping[Name, SerializeAsAny[union]], {})
+
+
+def _default_types(section: str, entries: Any) -> Any:
+    if not isinstance(entries, Mapping):
+        raise ConfigError(f"{section}: expected a mapping of names, got {entries!r}")
+    return {
+        name: {"type": name, **(entry or {})} if isinstance(entry, Mapping | None) else entry
+        for name, entry in entries.items()
+    }
+
+
+def _tags(section: str, entries: Any, group: str) -> set[str]:
+    """The adapter types that a section names, each known to exist."""
+    if not isinstance(entries, Mapping):
+        raise ConfigError(f"{section}: expected a mapping of names, got {entries!r}")
+    tags: set[str] = set()
+    for name, entry in entries.items():
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("type"), str):
+            allowed = ", ".join(known(group))
+            raise ConfigError(f"{section}.{name}: expected `type:`, one of: {allowed}")
+        try:
+            adapter_class(group, entry["type"])
+        except ConfigError as error:
+            raise ConfigError(f"{section}.{name}.type: {error}") from error
+        tags.add(entry["type"])
+    return tags
+
+
+def _lines(error: ValidationError) -> Iterable[str]:
+    """One line per problem: where, what is wrong, what was given."""
+    for problem in error.errors(include_url=False):
+        where = ".".join(str(part) for part in problem["loc"]) or "config"
+        given = problem["input"]
+        if problem["type"] == "extra_forbidden":
+            yield f"{where}: no such setting (given: {_short(given)})"
+        elif isinstance(given, Mapping | BaseModel):
+            yield f"{where}: {problem['msg']}"
+        else:
+            yield f"{where}: {problem['msg']} (given: {_short(given)})"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+
+def _fill(value: Any, environment: Mapping[str, str], *, where: str) -> Any:
+    """`${NAME}` replaced everywhere in a document; a missing variable is an error."""
+    if isinstance(value, dict):
+        return {
+            key: _fill(item, environment, where=f"{where}.{key}".lstrip("."))
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_fill(item, environment, where=f"{where}.{at}") for at, item in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def replaced(match: re.Match[str]) -> str:
+        name, default = match.group(1), match.group(2)
+        found = environment.get(name, default)
+        if found is None:
+            raise ConfigError(f"{where}: the environment variable {name} is not set")
+        return found
+
+    return _VARIABLE.sub(replaced, value)

@@ -1,0 +1,1 @@
+"""The values that flow, the Protocols between the parts, errors and clocks."""

@@ -1,0 +1,190 @@
+"""The Protocols between the parts. A new adapter implements one and adds one entry-point line."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+from streammon.core.types import (
+    DetectionResult,
+    Evidence,
+    HealthState,
+    Item,
+    Modality,
+    Outgoing,
+    StreamId,
+    Window,
+    WindowSpec,
+)
+
+
+class Clock(Protocol):
+    def now_ns(self) -> int: ...
+
+    async def sleep(self, delay_s: float) -> None: ...
+
+
+class Demand(Protocol):
+    """What the scheduler wants from one source, read by the source as often as it likes.
+
+    Safe to read from any thread. It may change at any time; a source follows within one
+    packet for tighter demand and may finish the group of pictures it is in for looser.
+    """
+
+    @property
+    def frame_interval_s(self) -> float | None:
+        """Seconds of media between two frames that are wanted; `None`: no pictures at all.
+
+        A source whose keyframes are at least this close together need decode nothing else.
+        """
+
+    @property
+    def audio(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceContext:
+    """What a source is given while it is open."""
+
+    demand: Demand
+    clock: Clock
+    report: Callable[[HealthState, str], None]
+    """Tell people of a state between up and failed: `report(HealthState.DEGRADED, "...")`.
+
+    Call it on the event loop only. The ingest stage itself reports starting, up (at the
+    first item), retrying, failed and ended.
+    """
+
+
+class Source(Protocol):
+    """A live or recorded stream.
+
+    Each `open` is one connection and one or more new epochs. The iterator ends only when a
+    finite source is read to its end; a live source that stops raises `Retryable`. Leaving the
+    context frees the device, the socket and the thread, whatever happened inside.
+    """
+
+    stream: StreamId
+    modalities: frozenset[Modality]
+
+    def open(self, context: SourceContext) -> AbstractAsyncContextManager[AsyncIterator[Item]]: ...
+
+
+@runtime_checkable
+class Recording(Protocol):
+    """A finite source that can be read on the caller's own thread, for replay and evaluation."""
+
+    def items(self, demand: Demand) -> Iterator[Item]:
+        """All of it in media order, as fast as the caller takes it, the same each time.
+
+        Frames and chunks carry `captured_ns = round(media_s * 1e9)`.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A stretch of the packet ring, remuxed without re-encoding."""
+
+    data: bytes
+    media_type: str
+    start_s: float
+    end_s: float
+
+
+@runtime_checkable
+class ClipSource(Protocol):
+    """A source that keeps packets and can hand out a clip of the recent past."""
+
+    def clip(self, epoch: int, start_s: float, end_s: float) -> Clip | None:
+        """The whole groups of pictures that cover the stretch, or `None` if they are gone.
+
+        Blocking, a few ms; safe to call from any thread while the source runs and after.
+        """
+
+
+class Detector(Protocol):
+    """Plain synchronous code that scores windows in batches.
+
+    Runs on one worker thread of its device, never on the event loop, never twice at once.
+    """
+
+    name: str
+    kind: str
+    inputs: Mapping[Modality, WindowSpec]
+    """The modalities it looks at and how each is to be cut."""
+    on_device: bool
+    """True: runs on the accelerator when there is one. False: always on the CPU."""
+    max_batch: int
+
+    def load(self, device: str) -> None:
+        """Load weights onto `device` (`cpu`, `cuda:0`) and warm up. Blocking.
+
+        Raises `Permanent` when weights are missing, damaged or of another hash.
+        """
+
+    def score(self, batch: Sequence[Window]) -> Sequence[DetectionResult]:
+        """One result per window, in the same order. At most one window of a stream per call.
+
+        All windows of a batch have the same modality and the same `bucket`.
+        """
+
+    def bucket(self, window: Window) -> str:
+        """Windows with the same bucket can be stacked into one batch."""
+
+
+class Rule(Protocol):
+    """Turns results into evidence. Pure: the same history gives the same evidence."""
+
+    def advance(self, evidence: Evidence | None, result: DetectionResult) -> Evidence: ...
+
+
+class Sink(Protocol):
+    """A way out. Entered before the first item, left after the last.
+
+    `deliver` may wait: that is the back-pressure, and it ends at this sink's own channel.
+    It raises `Retryable` when the other side is away (the item is offered again after a
+    pause) and `Permanent` when a person is needed.
+    """
+
+    name: str
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+    def wants(self, item: Outgoing) -> bool:
+        """Whether items like this one are to be delivered here; cheap, called for each."""
+
+    async def deliver(self, item: Outgoing) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAlert:
+    """One alert in the outbox: `seq` grows by one per alert ever stored there."""
+
+    seq: int
+    alert_id: str
+    stream: StreamId
+    body: bytes
+    """The alert as wire JSON (UTF-8), the same bytes each time it is read."""
+
+
+@runtime_checkable
+class DurableSink(Protocol):
+    """A sink whose alerts come from the outbox instead of through `deliver`."""
+
+    async def deliver_alerts(self, batch: Sequence[StoredAlert]) -> None:
+        """Return once the other side has accepted every alert of the batch.
+
+        Raises `Retryable` otherwise; the batch is then offered again, from its beginning, so
+        the other side may see an `alert_id` twice, never a later alert of a stream without
+        the earlier ones.
+        """

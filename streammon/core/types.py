@@ -1,0 +1,296 @@
+"""The values that flow from sources to sinks.
+
+All are frozen and hold no I/O. Two clocks, never mixed: `media_s` is the stream's own
+time in seconds (it starts again with each epoch) and orders windows; `captured_ns` is the
+monitor's monotonic clock at arrival and measures latency. An *epoch* is one unbroken run
+of a stream: a reconnect, or a change of size or codec in mid-stream, begins the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+StreamId = NewType("StreamId", str)
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+
+class Modality(StrEnum):
+    VIDEO = "video"
+    AUDIO = "audio"
+    TEXT = "text"
+
+
+class WindowUnit(StrEnum):
+    """What a window's length and overlap count."""
+
+    SECONDS = "seconds"
+    FRAMES = "frames"
+    MESSAGES = "messages"
+    CHARACTERS = "characters"
+
+
+class HealthState(StrEnum):
+    STARTING = "starting"
+    UP = "up"
+    DEGRADED = "degraded"
+    RETRYING = "retrying"
+    FAILED = "failed"
+    ENDED = "ended"
+    """A finite source (a file) was read to its end."""
+
+
+class AlertState(StrEnum):
+    OPENED = "opened"
+    UPDATED = "updated"
+    CLOSED = "closed"
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoFrame:
+    """One sampled picture. A point in media time."""
+
+    stream: StreamId
+    seq: int
+    """+1 per item of this modality that the source made; a gap means loss on the way."""
+    media_s: float
+    captured_ns: int
+    image_rgb: NDArray[np.uint8]
+    """(height, width, 3), read-only."""
+    is_keyframe: bool = False
+    damaged: bool = False
+    """The decoder reported errors in it: shown, but never scored."""
+    epoch: int = 0
+    participant: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioChunk:
+    """Mono sound that covers [media_s, media_s + duration_s)."""
+
+    stream: StreamId
+    seq: int
+    media_s: float
+    captured_ns: int
+    pcm: NDArray[np.float32]
+    """(n,), in [-1, 1], read-only."""
+    rate_hz: int
+    source_rate_hz: int
+    """Rate before conversion: 8000 means band-limited speech, whatever `rate_hz` says."""
+    epoch: int = 0
+    participant: str = ""
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.pcm) / self.rate_hz
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One line of chat. A point in media time."""
+
+    stream: StreamId
+    seq: int
+    media_s: float
+    captured_ns: int
+    author_id: str
+    text: str
+    message_id: str
+    room: str = ""
+    epoch: int = 0
+    participant: str = ""
+
+
+Item: TypeAlias = VideoFrame | AudioChunk | ChatMessage
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """How one detector wants one modality cut.
+
+    `length` and `overlap` are in `unit`; the hop is `length - overlap`. For pictures
+    `frame_interval_s` says how far apart the sampled frames may be at most.
+    """
+
+    length: float
+    overlap: float
+    unit: WindowUnit = WindowUnit.SECONDS
+    frame_interval_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.overlap < self.length:
+            raise ValueError(f"overlap must be in [0, length), got {self.overlap} of {self.length}")
+        if self.frame_interval_s is not None and self.frame_interval_s <= 0:
+            raise ValueError(f"frame_interval_s must be positive, got {self.frame_interval_s}")
+
+    @property
+    def hop(self) -> float:
+        return self.length - self.overlap
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """What a detector looks at: [start_s, end_s) of one modality of one epoch.
+
+    An audio window holds exactly one chunk, cut to the window. A frame or text window holds
+    the frames or messages inside it, oldest first, never empty.
+    """
+
+    stream: StreamId
+    modality: Modality
+    epoch: int
+    start_s: float
+    end_s: float
+    items: tuple[Item, ...]
+    lost_before: int = 0
+    """How many windows of this stream were replaced, unseen, since the last one scored."""
+    participant: str = ""
+
+    @property
+    def captured_ns(self) -> int:
+        """When the newest thing in it arrived: the start of the latency that users feel."""
+        return self.items[-1].captured_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of the picture; corners relative to its size, 0..1, x to the right, y down."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    label: str = ""
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionResult:
+    """What one detector says of one window.
+
+    `confidence` is the calibrated probability, 0..1, that the window is synthetic or
+    manipulated in the way the detector looks for; `None` when it abstains, and then
+    `abstained` says why in words.
+    """
+
+    stream: StreamId
+    detector: str
+    kind: str
+    """What an incident of this evidence is called: `voice_spoof`, `freeze`, `chat_flood`."""
+    modality: Modality
+    epoch: int
+    start_s: float
+    end_s: float
+    captured_ns: int
+    confidence: float | None
+    model_used: str
+    is_ai_generated: bool | None = None
+    abstained: str | None = None
+    regions: tuple[Region, ...] = ()
+    details: Mapping[str, Json] = field(default_factory=dict)
+    processing_time_s: float = 0.0
+    participant: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.confidence is None) == (self.abstained is None):
+            raise ValueError(f"{self.detector}: either a confidence or a reason to abstain")
+        if self.confidence is not None and not 0.0 <= self.confidence <= 1.0:
+            raise ValueError(f"{self.detector}: confidence {self.confidence} is not in 0..1")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What has been gathered for or against one kind of forgery in one stream so far.
+
+    `level` is 0 with nothing against the stream and reaches 1.0 where the rule raises the
+    alarm. `log_odds` is the statistic behind it, in nats.
+    """
+
+    level: float
+    log_odds: float
+    alarm: bool
+    clear: bool
+    """Enough has been seen to say that it is over."""
+    windows: int
+    """Windows counted since the level last left zero; abstentions do not count."""
+    since_s: float
+    """Media time at which the level last left zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One event in the life of an incident: it was opened, updated or closed."""
+
+    alert_id: str
+    """Deterministic: the same incident's same event has the same id, however often it is sent."""
+    incident_id: str
+    stream: StreamId
+    kind: str
+    state: AlertState
+    severity: Severity
+    evidence_level: float
+    opened_s: float
+    media_s: float
+    epoch: int
+    captured_ns: int
+    why: str
+    """A sentence for people: what was seen, for how long, and what would clear it."""
+    results: tuple[DetectionResult, ...] = ()
+    evidence_ref: str | None = None
+    participant: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlay:
+    """A picture that was scored, with what was said of it drawn in."""
+
+    stream: StreamId
+    seq: int
+    media_s: float
+    captured_ns: int
+    jpeg: bytes
+    width: int
+    height: int
+    epoch: int = 0
+    results: tuple[DetectionResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """A short strip of what a stream sounds or reads like, for people to look at."""
+
+    stream: StreamId
+    modality: Modality
+    media_s: float
+    captured_ns: int
+    level: float
+    """Audio: dBFS of the strip (RMS). Text: messages per second."""
+    columns: tuple[bytes, ...] = ()
+    """Audio: spectrogram columns, each a byte per band, low to high, 0 = -90 dB, 255 = 0 dB."""
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    component: str
+    """`stream:<id>`, `sink:<name>`, `detector:<name>`, `scheduler`."""
+    state: HealthState
+    cause: str
+    """A cause a person can act on; empty when up."""
+    since_ns: int
+    stream: StreamId | None = None
+
+
+Outgoing: TypeAlias = DetectionResult | Alert | Overlay | Meter | Health

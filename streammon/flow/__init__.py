@@ -1,0 +1,1 @@
+"""How data crosses tasks and threads, and who restarts whom."""

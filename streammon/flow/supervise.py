@@ -1,0 +1,96 @@
+"""Runs one task per component and decides what a failure means."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+from streammon.core.errors import Permanent, Retryable
+from streammon.core.ports import Clock
+from streammon.core.types import HealthState
+
+log = logging.getLogger(__name__)
+
+Report = Callable[[HealthState, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Doubling pauses with jitter. A run of `healthy_after_s` starts the count again."""
+
+    first_s: float = 0.5
+    most_s: float = 30.0
+    healthy_after_s: float = 60.0
+
+    def delay_s(self, attempt: int) -> float:
+        """A random pause in the upper half of `first_s * 2**attempt`, at most `most_s`."""
+        ceiling_s = min(self.most_s, self.first_s * 2.0 ** min(attempt, 16))
+        return random.uniform(ceiling_s / 2, ceiling_s)  # noqa: S311 - jitter, not a secret
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """How one component is brought back."""
+
+    backoff: Backoff = Backoff()
+    most_defects: int = 3
+    """Unexpected exceptions in a row (each within `healthy_after_s`) that end the component."""
+
+
+async def keep_running(
+    name: str,
+    run_once: Callable[[], Coroutine[None, None, None]],
+    *,
+    clock: Clock,
+    report: Report,
+    supervision: Supervision = Supervision(),
+) -> None:
+    """Run until it returns, is cancelled, or fails for good.
+
+    `Retryable` waits and runs again, for ever. `Permanent` reports failed and returns: siblings
+    go on. Any other exception is a defect: it is logged with its traceback and run again, but
+    after `most_defects` in a row the component is reported failed and stays down.
+    """
+    attempt = defects = 0
+    while True:
+        started_ns = clock.now_ns()
+        try:
+            await run_once()
+            return
+        except Permanent as error:
+            log.error("component_failed", extra={"component": name, "cause": str(error)})
+            report(HealthState.FAILED, str(error))
+            return
+        except Retryable as error:
+            healthy = _lived_s(clock, started_ns) >= supervision.backoff.healthy_after_s
+            attempt, defects = (0 if healthy else attempt), 0
+            log.warning("component_retrying", extra={"component": name, "cause": str(error)})
+            report(HealthState.RETRYING, str(error))
+        except Exception as error:  # the worker border: one defect must not stop the others
+            healthy = _lived_s(clock, started_ns) >= supervision.backoff.healthy_after_s
+            attempt, defects = (0 if healthy else attempt), (1 if healthy else defects + 1)
+            cause = f"defect: {type(error).__name__}: {error}"
+            log.exception("component_defect", extra={"component": name, "count": defects})
+            if defects >= supervision.most_defects:
+                report(HealthState.FAILED, f"{cause} (gave up after {defects})")
+                return
+            report(HealthState.RETRYING, cause)
+        await clock.sleep(supervision.backoff.delay_s(attempt))
+        attempt += 1
+
+
+def _lived_s(clock: Clock, started_ns: int) -> float:
+    return (clock.now_ns() - started_ns) / 1e9
+
+
+async def until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Run `work` to its end, or until `stop`; then cancel it and wait for its clean-up."""
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(work)
+        stopping = group.create_task(stop.wait())
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        running.cancel()
+        stopping.cancel()
