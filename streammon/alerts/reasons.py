@@ -1,0 +1,92 @@
+"""Why an incident was raised, in a sentence for people. Pure; never any chat text.
+
+Details are a detector's own words, so only keys that are known are read and all is bounded: a
+number that is no number, or a text that is no text, is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from streammon.core.types import DetectionResult, Json
+
+MOST_CAUSE = 120
+"""Characters of a detector's own words in a sentence."""
+LIKELY = 0.5
+"""Windows above this probability are counted as showing it."""
+
+SUBJECTS = {
+    "voice_spoof": "speech carries vocoder artefacts",
+    "freeze": "picture or sound does not change as live media does",
+    "chat_flood": "accounts post near-identical messages",
+}
+
+
+def raised_because(results: Sequence[DetectionResult], *, level: float, clear_s: float) -> str:
+    """What was seen, for how long and how strongly, and what would clear it.
+
+    `results`: the scored windows behind it, oldest first, at least one.
+    """
+    strongest = max(results, key=lambda result: (result.confidence or 0.0, result.end_s))
+    subject = _subject(strongest)
+    return (
+        f"{subject[:1].upper()}{subject[1:]}: {_strength(results)}; "
+        f"evidence at {level:.1f} of the alarm level; clears after {clear_s:g} s of clean windows."
+    )
+
+
+def cleared_because(results: Sequence[DetectionResult], *, lasted_s: float) -> str:
+    """What the clean stretch looked like and how long the incident was."""
+    scores = [result.confidence for result in results if result.confidence is not None]
+    seen = f"{_strength(results)}" if scores else "nothing more was seen"
+    return f"Clear again: {seen}. It lasted {lasted_s:.0f} s."
+
+
+def ended_because(why: str, *, lasted_s: float) -> str:
+    """Why it was closed although nothing had cleared it."""
+    return f"Closed, not cleared: {_words(why) or 'the stream ended'}. It lasted {lasted_s:.0f} s."
+
+
+def _subject(result: DetectionResult) -> str:
+    """What the strongest window shows, in its detector's words where it has some."""
+    if result.kind == "chat_flood" and (flood := _flood(result.details)):
+        return flood
+    fallback = SUBJECTS.get(result.kind, result.kind.replace("_", " ") or "synthetic media")
+    return _words(result.details.get("cause")) or fallback
+
+
+def _flood(details: Mapping[str, Json]) -> str:
+    """`14 accounts posted near-identical messages within 8 s (look-alike letters in 9)`."""
+    accounts, span_s = _number(details.get("accounts")), _number(details.get("span_s"))
+    if accounts is None:
+        return ""
+    within = "" if span_s is None else f" within {max(span_s, 1.0):.0f} s"
+    disguised = _number(details.get("homoglyphs")) or 0.0
+    tricks = f" (look-alike letters in {disguised:.0f})" if disguised else ""
+    return f"{accounts:.0f} accounts posted near-identical messages{within}{tricks}"
+
+
+def _strength(results: Sequence[DetectionResult]) -> str:
+    """`6 of 7 windows over 10 s, mean probability 0.93`."""
+    scores = [result.confidence for result in results if result.confidence is not None]
+    likely = sum(score > LIKELY for score in scores)
+    over_s = max(result.end_s for result in results) - min(result.start_s for result in results)
+    windows = "window" if len(scores) == 1 else "windows"
+    mean = sum(scores) / len(scores)
+    return f"{likely} of {len(scores)} {windows} over {over_s:.0f} s, mean probability {mean:.2f}"
+
+
+def _number(value: Json) -> float | None:
+    """A finite count or duration, not negative; anything else is not used."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) and value >= 0 else None
+
+
+def _words(value: Json) -> str:
+    """A short text on one line; empty if it is none."""
+    if not isinstance(value, str):
+        return ""
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in value).split())
+    return line if len(line) <= MOST_CAUSE else line[: MOST_CAUSE - 1] + "…"
