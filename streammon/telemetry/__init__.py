@@ -1,0 +1,1 @@
+"""What the monitor tells of itself: metrics, logs, and the redaction of secrets in both."""
