@@ -1,0 +1,349 @@
+"""The outbox's SQLite file: plain synchronous code that one thread calls.
+
+Alerts are numbered without holes from 1. Each consumer has a cursor: the number up to which it
+has accepted everything. Age is counted in `lived_s`, seconds during which some process had the
+file open, so that neither a set clock nor a long power cut makes alerts old.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from streammon.core.errors import Permanent, Retryable
+from streammon.core.ports import StoredAlert
+from streammon.core.types import StreamId
+
+log = logging.getLogger(__name__)
+
+MEMORY = ":memory:"
+ROW_OVERHEAD_BYTES = 96
+APPLICATION_ID = 0x736D6F62
+"""Marks a SQLite file as ours ("smob")."""
+PRUNE_ROWS = 1000
+"""Rows that one call to `prune` or `expire` looks at, so that no commit takes long."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS alerts (
+    seq INTEGER PRIMARY KEY,
+    alert_id TEXT NOT NULL UNIQUE,
+    stream TEXT NOT NULL,
+    body BLOB NOT NULL,
+    stored_lived_s REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS consumers (
+    name TEXT PRIMARY KEY, acked INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dead_letters (
+    consumer TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    alert_id TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (consumer, seq)
+);
+"""
+_AFTER = "SELECT seq, alert_id, stream, body FROM alerts WHERE seq > ? ORDER BY seq LIMIT ?"
+_NEWEST = "SELECT seq, alert_id, stream, body FROM alerts ORDER BY seq DESC LIMIT ?"
+_BURY = (
+    "INSERT OR IGNORE INTO dead_letters "
+    "SELECT ?, seq, alert_id, stream, body FROM alerts WHERE seq > ? AND seq <= ?"
+)
+
+
+class AlertRow(Protocol):
+    """What `append` needs to know of an alert."""
+
+    @property
+    def alert_id(self) -> str: ...
+    @property
+    def stream(self) -> StreamId: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewAlert:
+    """An alert that has no number yet. `body` is its wire JSON."""
+
+    alert_id: str
+    stream: StreamId
+    body: bytes
+
+
+def row_bytes(alert: AlertRow) -> int:
+    """What a row counts towards the bound."""
+    return len(alert.body) + len(alert.alert_id) + len(alert.stream) + ROW_OVERHEAD_BYTES
+
+
+class OutboxStore:
+    """One open outbox file. Every change happens inside `transaction`."""
+
+    def __init__(self, path: Path | str, *, power_safe: bool) -> None:
+        """Open or make the file and lock it for this process.
+
+        Raises `Permanent` when another process has it, `Retryable` when the disk refuses, and
+        `sqlite3.DatabaseError` when the file is damaged.
+        """
+        if path != MEMORY:
+            _private_file(Path(path))
+        self.rows = self.bytes = self.last_seq = 0
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+        try:
+            self._prepare(power_safe)
+        except sqlite3.OperationalError as error:
+            self._db.close()
+            raise _refusal(path, error) from error
+        except (sqlite3.DatabaseError, Permanent):
+            self._db.close()
+            raise
+        self.session = str(self._meta("session"))
+        self.lived_s = float(self._meta("lived_s"))
+        self.last_seq = int(self._meta("last_seq"))
+        self.rows, self.bytes = self._sizes()
+
+    def _prepare(self, power_safe: bool) -> None:
+        db = self._db
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
+        db.execute("PRAGMA journal_size_limit = 16777216")
+        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+        (owner,) = db.execute("PRAGMA application_id").fetchone()
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables and owner != APPLICATION_ID:
+            raise Permanent(
+                "`outbox.path` is another program's database: give it a path of its own"
+            )
+        db.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        with self.transaction():
+            last, lived_s = db.execute(
+                "SELECT coalesce(max(seq), 0), coalesce(max(stored_lived_s), 0.0) FROM alerts"
+            ).fetchone()
+            known = dict(db.execute("SELECT key, value FROM meta").fetchall())
+            self._set_meta("session", known.get("session", uuid.uuid4().hex))
+            self._set_meta("lived_s", max(lived_s, known.get("lived_s", 0.0)))
+            self._set_meta("last_seq", max(last, known.get("last_seq", 0)))
+
+    def _sizes(self) -> tuple[int, int]:
+        rows, size = self._db.execute(
+            "SELECT count(*), "
+            "coalesce(sum(length(body) + length(alert_id) + length(stream) + ?), 0) FROM alerts",
+            (ROW_OVERHEAD_BYTES,),
+        ).fetchone()
+        return int(rows), int(size)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; durable when the block is left."""
+        before = (self.rows, self.bytes, self.last_seq)
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self.rows, self.bytes, self.last_seq = before
+            raise
+
+    def insert(self, alert: AlertRow) -> int:
+        """The alert's number: a new one, or the one it got when it was first stored."""
+        seq = self.last_seq + 1
+        done = self._db.execute(
+            "INSERT INTO alerts VALUES (?, ?, ?, ?, ?) ON CONFLICT (alert_id) DO NOTHING",
+            (seq, alert.alert_id, alert.stream, alert.body, self.lived_s),
+        )
+        if done.rowcount == 0:
+            known = self.seq_of(alert.alert_id)
+            assert known is not None
+            return known
+        self.last_seq = seq
+        self.rows += 1
+        self.bytes += row_bytes(alert)
+        return seq
+
+    def join(self, consumer: str) -> int:
+        """Register a consumer; a new one begins after the newest alert. Returns its cursor."""
+        self._db.execute("INSERT OR IGNORE INTO consumers VALUES (?, ?)", (consumer, self.last_seq))
+        return self.acked(consumer)
+
+    def keep_only(self, consumers: Sequence[str]) -> dict[str, int]:
+        """Forget all others. Returns, for each one forgotten, how many it had not accepted."""
+        cursors = self.cursors()
+        gone = {
+            name: self.last_seq - acked for name, acked in cursors.items() if name not in consumers
+        }
+        self._db.executemany("DELETE FROM consumers WHERE name = ?", [(name,) for name in gone])
+        return gone
+
+    def acked(self, consumer: str) -> int:
+        """The consumer's cursor. Raises `LookupError` when it never joined."""
+        found = self._db.execute(
+            "SELECT acked FROM consumers WHERE name = ?", (consumer,)
+        ).fetchone()
+        if found is None:
+            raise LookupError(f"{consumer!r} has not joined the outbox")
+        return int(found[0])
+
+    def cursors(self) -> dict[str, int]:
+        return dict(self._db.execute("SELECT name, acked FROM consumers").fetchall())
+
+    def ack(self, consumer: str, seq: int) -> None:
+        """Everything up to `seq` was accepted. Going back is ignored."""
+        self._db.execute(
+            "UPDATE consumers SET acked = ? WHERE name = ? AND acked < ?", (seq, consumer, seq)
+        )
+
+    def after(self, seq: int, limit: int) -> list[StoredAlert]:
+        """The oldest alerts with a number above `seq`, in order."""
+        return self._alerts(_AFTER, seq, limit)
+
+    def recent(self, limit: int) -> list[StoredAlert]:
+        """The newest alerts, oldest of them first."""
+        return self._alerts(_NEWEST, limit)[::-1]
+
+    def seq_of(self, alert_id: str) -> int | None:
+        found = self._db.execute(
+            "SELECT seq FROM alerts WHERE alert_id = ?", (alert_id,)
+        ).fetchone()
+        return None if found is None else int(found[0])
+
+    def oldest_seq(self) -> int:
+        """Of the alerts that are kept; one above the newest number when none is."""
+        (found,) = self._db.execute("SELECT min(seq) FROM alerts").fetchone()
+        return self.last_seq + 1 if found is None else int(found)
+
+    def oldest_unacked_s(self) -> float:
+        """Age of the oldest alert that some consumer has not accepted; 0 when there is none."""
+        found = self._db.execute(
+            "SELECT stored_lived_s FROM alerts WHERE seq > (SELECT min(acked) FROM consumers) "
+            "ORDER BY seq LIMIT 1"
+        ).fetchone()
+        return 0.0 if found is None else max(0.0, self.lived_s - found[0])
+
+    def prune(self, *, kept_s: float | None) -> int:
+        """Delete alerts that every consumer accepted and that are older than `kept_s`.
+
+        With `None` age does not matter. Returns how many of at most `PRUNE_ROWS` went.
+        """
+        settled = min(self.cursors().values(), default=self.last_seq)
+        born_s = self.lived_s + 1.0 if kept_s is None else self.lived_s - kept_s
+        rows = self._db.execute(
+            "SELECT seq, length(body) + length(alert_id) + length(stream) + ? FROM alerts "
+            "WHERE seq <= ? AND stored_lived_s < ? ORDER BY seq LIMIT ?",
+            (ROW_OVERHEAD_BYTES, settled, born_s, PRUNE_ROWS),
+        ).fetchall()
+        if rows:
+            self._set_meta("last_seq", self.last_seq)
+            self._db.execute("DELETE FROM alerts WHERE seq <= ?", (rows[-1][0],))
+            self.rows -= len(rows)
+            self.bytes -= sum(size for _, size in rows)
+        return len(rows)
+
+    def expire(self, consumer: str, *, most_age_s: float) -> int:
+        """Move what the consumer has not accepted for so long to its dead letters.
+
+        Returns how many of at most `PRUNE_ROWS` went.
+        """
+        acked = self.acked(consumer)
+        (last, count) = self._db.execute(
+            "SELECT max(seq), count(*) FROM (SELECT seq FROM alerts "
+            "WHERE seq > ? AND stored_lived_s < ? ORDER BY seq LIMIT ?)",
+            (acked, self.lived_s - most_age_s, PRUNE_ROWS),
+        ).fetchone()
+        if count:
+            self._db.execute(_BURY, (consumer, acked, last))
+            self.ack(consumer, last)
+        return int(count)
+
+    def bound_dead_letters(self, most_rows: int) -> int:
+        """Delete the oldest dead letters above `most_rows`. Returns how many went."""
+        return self._db.execute(
+            "DELETE FROM dead_letters WHERE (consumer, seq) IN (SELECT consumer, seq "
+            "FROM dead_letters ORDER BY seq DESC LIMIT -1 OFFSET ?)",
+            (most_rows,),
+        ).rowcount
+
+    def save_lived(self) -> None:
+        self._set_meta("lived_s", self.lived_s)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _alerts(self, query: str, *parameters: int) -> list[StoredAlert]:
+        return [
+            StoredAlert(seq, alert_id, StreamId(stream), body)
+            for seq, alert_id, stream, body in self._db.execute(query, parameters)
+        ]
+
+    def _meta(self, key: str) -> str | float | int:
+        (value,) = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return value  # type: ignore[no-any-return]
+
+    def _set_meta(self, key: str, value: str | float | int) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def open_store(path: Path | str, *, power_safe: bool) -> tuple[OutboxStore, str]:
+    """Open the outbox, with a damaged file set aside and a new one begun.
+
+    Returns the store and what people must be told of it; empty when all is well.
+    """
+    try:
+        return OutboxStore(path, power_safe=power_safe), ""
+    except sqlite3.DatabaseError as error:
+        aside = _set_aside(Path(path))
+        log.error("outbox_damaged", extra={"path": str(path), "aside": str(aside)})
+        cause = (
+            f"the outbox {path} was damaged ({error}): it was set aside as {aside.name} and a "
+            "new one was begun; alerts in it that were not delivered can be found only there"
+        )
+        return OutboxStore(path, power_safe=power_safe), cause
+
+
+def _refusal(path: Path | str, error: sqlite3.OperationalError) -> Permanent | Retryable:
+    """What a file that could not be opened means."""
+    code = error.sqlite_errorcode & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return Permanent(
+            f"the outbox {path} is in use by another process: stop that one, or give this "
+            "monitor an `outbox.path` of its own"
+        )
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return Permanent(f"the outbox {path} cannot be written: {error}")
+    return Retryable(f"the outbox {path} cannot be opened: {error}")
+
+
+def _private_file(path: Path) -> None:
+    """Make the file, readable by its owner alone, if there is none."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except PermissionError as error:
+        raise Permanent(f"the outbox {path} cannot be written: {error.strerror}") from error
+    except OSError as error:
+        raise Retryable(f"the outbox {path} cannot be opened: {error.strerror}") from error
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename the damaged file and its companions. Returns its new path."""
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    aside = path.with_name(f"{path.name}.damaged-{moment}")
+    for suffix in ("-wal", "-shm", ""):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    return aside
