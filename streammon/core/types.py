@@ -139,6 +139,11 @@ class WindowSpec:
     def hop(self) -> float:
         return self.length - self.overlap
 
+    @property
+    def gap_limit_s(self) -> float:
+        """The longest hole between two frames that a window may still hold."""
+        return max(3.0 * (self.frame_interval_s or 0.0), 1.0)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
