@@ -1,0 +1,1 @@
+"""Renders, synthesises and writes the media of the demo."""
