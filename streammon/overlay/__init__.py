@@ -1,0 +1,1 @@
+"""What people look at: the scored picture with what was said of it, and level meters."""
