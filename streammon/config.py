@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -38,6 +40,7 @@ from streammon.registry import (
     adapter_union,
     known,
 )
+from streammon.telemetry.redact import redact_url
 
 GROUPS = {"sources": SOURCES, "detectors": DETECTORS, "sinks": SINKS, "rules": RULES}
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -46,7 +49,10 @@ Name = Annotated[str, Field(pattern=NAME)]
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server bound to `host`."""
-    return host in {"localhost", "::1"} or host.startswith("127.")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Section(BaseModel):
@@ -156,24 +162,54 @@ class MonitorConfig(Section):
         return self
 
 
+def state_folder() -> Path:
+    """Where streammon keeps what must outlive it: `$XDG_STATE_HOME/streammon`."""
+    home = os.environ.get("XDG_STATE_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "state") / "streammon"
+
+
+def has_display() -> bool:
+    """Whether a browser window could be shown to the person who runs this."""
+    if sys.platform.startswith(("win", "darwin")):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
 def load_config(path: Path, *, environment: Mapping[str, str] | None = None) -> MonitorConfig:
     """Read and check a YAML file. Raises `ConfigError` with one line per problem."""
     return parse_config(read_yaml(path, environment=environment))
 
 
-def read_yaml(path: Path, *, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The document as plain data, with variables filled in. Raises `ConfigError`."""
+def read_yaml(
+    path: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    defaults: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The document as plain data, with variables filled in. Raises `ConfigError`.
+
+    `environment` stands in for the process's own; `defaults` are used where it lacks a name.
+    """
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+        raise ConfigError(f"{path}: not valid YAML: {_yaml_problem(error)}") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected a mapping at the top, got {type(raw).__name__}")
-    filled = _fill(raw, os.environ if environment is None else environment, where="")
+    variables = {**(defaults or {}), **(os.environ if environment is None else environment)}
+    filled = _fill(raw, variables, where="")
     assert isinstance(filled, dict)
     return filled
+
+
+def _yaml_problem(error: Exception) -> str:
+    """What is wrong and where; not the line itself, which may hold a secret."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return type(error).__name__
+    mark = error.problem_mark
+    return f"{error.problem} (line {mark.line + 1}, column {mark.column + 1})"
 
 
 def parse_config(raw: Mapping[str, Any]) -> MonitorConfig:
@@ -195,7 +231,7 @@ def parse_config(raw: Mapping[str, Any]) -> MonitorConfig:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise ConfigError("\n".join(_lines(error))) from error
+        raise ConfigError("\n".join(_lines(error, document, model))) from None
 
 
 def json_schema() -> dict[str, Any]:
@@ -215,7 +251,7 @@ def _section_of(union: Any) -> tuple[Any, Any]:
 
 def _default_types(section: str, entries: Any) -> Any:
     if not isinstance(entries, Mapping):
-        raise ConfigError(f"{section}: expected a mapping of names, got {entries!r}")
+        raise ConfigError(f"{section}: expected a mapping of names, got {type(entries).__name__}")
     return {
         name: {"type": name, **(entry or {})} if isinstance(entry, Mapping | None) else entry
         for name, entry in entries.items()
@@ -225,7 +261,7 @@ def _default_types(section: str, entries: Any) -> Any:
 def _tags(section: str, entries: Any, group: str) -> set[str]:
     """The adapter types that a section names, each known to exist."""
     if not isinstance(entries, Mapping):
-        raise ConfigError(f"{section}: expected a mapping of names, got {entries!r}")
+        raise ConfigError(f"{section}: expected a mapping of names, got {type(entries).__name__}")
     tags: set[str] = set()
     for name, entry in entries.items():
         if not isinstance(entry, Mapping) or not isinstance(entry.get("type"), str):
@@ -239,22 +275,82 @@ def _tags(section: str, entries: Any, group: str) -> set[str]:
     return tags
 
 
-def _lines(error: ValidationError) -> Iterable[str]:
-    """One line per problem: where, what is wrong, what was given."""
+def _lines(error: ValidationError, document: Any, model: type[BaseModel]) -> Iterable[str]:
+    """One line per problem: where, what is wrong, what was given, what is allowed."""
     for problem in error.errors(include_url=False):
-        where = ".".join(str(part) for part in problem["loc"]) or "config"
-        given = problem["input"]
-        if problem["type"] == "extra_forbidden":
-            yield f"{where}: no such setting (given: {_short(given)})"
+        path, given = _path(problem["loc"], document), problem["input"]
+        where = ".".join(str(part) for part in path) or "config"
+        fields = _fields_beside(model, path)
+        if problem["type"] == "extra_forbidden":  # a secret may stand under a mistyped name
+            shown = HIDDEN if any(map(_is_secret, fields, fields.values())) else _shown(given)
+            shown = HIDDEN if _is_secret(path[-1]) else shown
+            yield f"{where}: no such setting (given: {shown}); allowed: {', '.join(sorted(fields))}"
         elif isinstance(given, Mapping | BaseModel):
-            yield f"{where}: {problem['msg']}"
+            yield f"{where}: {_without_secrets(problem['msg'])}"
         else:
-            yield f"{where}: {problem['msg']} (given: {_short(given)})"
+            secret = any(_is_secret(part, fields.get(str(part))) for part in path[2:] or path)
+            shown = HIDDEN if secret else _shown(given)
+            yield f"{where}: {_without_secrets(problem['msg'])} (given: {shown})"
 
 
-def _short(value: object) -> str:
-    text = repr(value)
+def _path(loc: tuple[int | str, ...], document: Any) -> tuple[int | str, ...]:
+    """Where it stands in the file: the error's place without the union's tag."""
+    if len(loc) > 2 and loc[0] in GROUPS and loc[2] == document[loc[0]][loc[1]]["type"]:
+        return (*loc[:2], *loc[3:])
+    return loc
+
+
+def _fields_beside(model: type[BaseModel], path: tuple[int | str, ...]) -> dict[str, Any]:
+    """The settings that exist where `path` ends, with their types."""
+    models, named = [model], False
+    for part in path[:-1]:
+        if named:  # this part is the name of an entry, not of a setting
+            named = False
+            continue
+        types = [one.model_fields[part].annotation for one in models if part in one.model_fields]
+        named = any(get_origin(kind) is Mapping for kind in types)
+        models = [one for kind in types for one in _parts(kind) if _is_model(one)]
+    return {name: field.annotation for one in models for name, field in one.model_fields.items()}
+
+
+def _parts(annotation: Any) -> Iterable[Any]:
+    """A type and every type it is made of."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _parts(part)
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+HIDDEN = "***"
+_SECRET = re.compile(
+    r"token|secret|pass|pwd|credential|auth(?!or)|private|api_?key|(?:^|[._-])key$", re.IGNORECASE
+)
+
+
+def _is_secret(name: object, annotation: Any = None) -> bool:
+    return SecretStr in _parts(annotation) or _SECRET.search(str(name)) is not None
+
+
+def _shown(given: object) -> str:
+    """What was given, for an error message: short, and without what may be secret in it."""
+    if isinstance(given, _FromEnvironment):
+        return "a value from the environment"
+    text = _without_secrets(repr(given))
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _without_secrets(text: str) -> str:
+    """Text without the user parts of URLs, also where a password breaks the URL's syntax."""
+    return re.sub(r"://[^\n]*@", f"://{HIDDEN}@", redact_url(text))
+
+
+class _FromEnvironment(str):
+    """A value that a variable went into: it may be a secret, so no message repeats it."""
+
+    __slots__ = ()
 
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -279,4 +375,5 @@ def _fill(value: Any, environment: Mapping[str, str], *, where: str) -> Any:
             raise ConfigError(f"{where}: the environment variable {name} is not set")
         return found
 
-    return _VARIABLE.sub(replaced, value)
+    filled = _VARIABLE.sub(replaced, value)
+    return value if filled == value else _FromEnvironment(filled)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import reduce
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from operator import or_
 from typing import Annotated, Any, get_args
 
@@ -47,13 +47,19 @@ def adapter_class(group: str, tag: str) -> type[AdapterConfig]:
     try:
         model = points[tag].load()
     except ImportError as error:
-        extra = f"streammon[{tag}]"
-        raise ConfigError(
-            f"{tag!r} needs a package that is missing ({error.name}); try: pip install '{extra}'"
-        ) from error
+        raise ConfigError(f"{tag!r} {_how_to_get(points[tag], error)}") from error
     if get_args(model.model_fields["type"].annotation) != (tag,):
         raise ConfigError(f"{points[tag].value} is not tagged {tag!r}")
     return model  # type: ignore[no-any-return]
+
+
+def _how_to_get(point: EntryPoint, error: ImportError) -> str:
+    """Says what is missing, and which extra of its distribution brings it, if one does."""
+    missing = f"needs {error.name or error}, which is not installed"
+    extras = point.dist.metadata.get_all("Provides-Extra", []) if point.dist else []
+    if point.dist is None or point.name not in extras:
+        return missing
+    return f"{missing}; try: pip install '{point.dist.name}[{point.name}]'"
 
 
 def adapter_union(group: str, tags: Iterable[str]) -> Any:
