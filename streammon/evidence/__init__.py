@@ -1,0 +1,1 @@
+"""What is kept to show why an incident was raised."""
