@@ -104,6 +104,9 @@ class Logfmt(logging.Formatter):
 class _Handler(logging.StreamHandler[TextIO]):
     """Ours, so that a second `setup_logging` finds and replaces it."""
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        """A line that cannot be written is lost: the library would print it unredacted."""
+
 
 def _time(record: logging.LogRecord) -> str:
     """RFC 3339, UTC, milliseconds."""
