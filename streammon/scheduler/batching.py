@@ -1,0 +1,179 @@
+"""Which windows wait, and which of them make the next batch. Pure: time is an argument.
+
+A slot holds the newest window of one (stream, participant, detector, modality). A newer one takes
+its place and inherits its turn: its deadline stays that of the first window that waited, so that
+a stream which is never quick enough cannot be passed over for ever.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from streammon.core.types import Modality, StreamId, Window
+
+
+class SlotKey(NamedTuple):
+    stream: StreamId
+    participant: str
+    detector: str
+    modality: Modality
+
+
+class GroupKey(NamedTuple):
+    """Windows of one group can be stacked."""
+
+    detector: str
+    modality: Modality
+    bucket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Windows for one call of one detector, the most urgent first, no stream twice."""
+
+    detector: str
+    modality: Modality
+    windows: tuple[Window, ...]
+    queued_ns: tuple[int, ...]
+    """When each of them was put into the queue."""
+
+
+@dataclass(slots=True, eq=False)
+class _Slot:
+    key: SlotKey
+    window: Window
+    queued_ns: int
+    deadline_ns: int
+    due_ns: int
+    order: int
+    lost: int = 0
+    waits: bool = True
+    """Cleared when it left its group; the group's heap may still name it."""
+
+
+@dataclass(slots=True)
+class _Group:
+    heap: list[tuple[int, int, _Slot]] = field(default_factory=list)
+    """(deadline, order, slot), the most urgent first; may hold slots that have left."""
+    size: int = 0
+
+    def head(self) -> _Slot:
+        while not self.heap[0][2].waits:
+            heapq.heappop(self.heap)
+        return self.heap[0][2]
+
+
+class BatchQueue:
+    """The windows that wait for one device."""
+
+    def __init__(self) -> None:
+        self._slots: dict[SlotKey, tuple[_Slot, GroupKey]] = {}
+        self._groups: dict[GroupKey, _Group] = {}
+        self._order = 0
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def waiting(self, *, detector: str | None = None, stream: StreamId | None = None) -> int:
+        """How many windows wait, of one detector or one stream if named."""
+        return sum(
+            (detector is None or key.detector == detector)
+            and (stream is None or key.stream == stream)
+            for key in self._slots
+        )
+
+    def put(
+        self,
+        key: SlotKey,
+        bucket: str,
+        window: Window,
+        *,
+        now_ns: int,
+        deadline_ns: int,
+        due_ns: int,
+    ) -> bool:
+        """Queue a window; returns whether it took the place of an older one, now lost.
+
+        It is to be scored by `deadline_ns`; from `due_ns` on it waits for company no longer.
+        """
+        group_key = GroupKey(key.detector, key.modality, bucket)
+        held = self._slots.get(key)
+        if held is not None and held[1] == group_key:
+            slot = held[0]
+            slot.window, slot.queued_ns, slot.lost = window, now_ns, slot.lost + 1
+            return True
+        self._order += 1
+        slot = _Slot(key, window, now_ns, deadline_ns, due_ns, self._order)
+        if held is not None:  # of another shape now: it moves, and keeps its turn
+            old = held[0]
+            slot.deadline_ns, slot.due_ns, slot.order = old.deadline_ns, old.due_ns, old.order
+            slot.lost = old.lost + 1
+            self._leave(old, held[1])
+        group = self._groups.setdefault(group_key, _Group())
+        heapq.heappush(group.heap, (slot.deadline_ns, slot.order, slot))
+        group.size += 1
+        self._slots[key] = (slot, group_key)
+        return held is not None
+
+    def take(self, now_ns: int, most: Mapping[str, int], *, all_due: bool = False) -> Batch | None:
+        """The next batch, or `None` while nothing is due.
+
+        A group is due when it is full (`most` windows for its detector) or when its most urgent
+        window has waited long enough. Of the groups that are due, the one with the earliest
+        deadline goes first.
+        """
+        due = [
+            (head.deadline_ns, head.order, group_key)
+            for group_key, group in self._groups.items()
+            if (head := group.head()).due_ns <= now_ns
+            or all_due
+            or group.size >= most[group_key.detector]
+        ]
+        if not due:
+            return None
+        group_key = min(due)[2]
+        return self._cut(group_key, most[group_key.detector])
+
+    def next_due_ns(self) -> int | None:
+        """When the next group becomes due by waiting; `None` when nothing waits."""
+        return min((group.head().due_ns for group in self._groups.values()), default=None)
+
+    def withdraw(self, detector: str) -> int:
+        """Take out all windows of a detector; returns how many."""
+        leaving = [held for key, held in self._slots.items() if key.detector == detector]
+        for slot, group_key in leaving:
+            self._leave(slot, group_key)
+        return len(leaving)
+
+    def _cut(self, group_key: GroupKey, most: int) -> Batch:
+        group = self._groups[group_key]
+        taken: dict[StreamId, tuple[Window, int]] = {}
+        later: list[tuple[int, int, _Slot]] = []
+        while group.heap and len(taken) < most:
+            entry = heapq.heappop(group.heap)
+            slot = entry[2]
+            if not slot.waits:
+                continue
+            if slot.key.stream in taken:  # another participant: in another call
+                later.append(entry)
+                continue
+            window = slot.window
+            if slot.lost:
+                window = replace(window, lost_before=window.lost_before + slot.lost)
+            taken[slot.key.stream] = (window, slot.queued_ns)
+            self._leave(slot, group_key)
+        for entry in later:
+            heapq.heappush(group.heap, entry)
+        windows, queued_ns = zip(*taken.values(), strict=True)
+        return Batch(group_key.detector, group_key.modality, windows, queued_ns)
+
+    def _leave(self, slot: _Slot, group_key: GroupKey) -> None:
+        slot.waits = False
+        del self._slots[slot.key]
+        group = self._groups[group_key]
+        group.size -= 1
+        if group.size == 0:
+            del self._groups[group_key]

@@ -1,0 +1,256 @@
+"""All that the scheduler decides, as a function of what it was told and the time. Pure.
+
+`runner` is the shell around it: it hands in windows, results and the time, and carries batches to
+the devices. Models that share memory (load before a batch is taken), a cascade (submit a
+result's window to the next detector) and a cache (answer instead of queueing) have their place
+around `take`, `finished` and `submit`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from streammon.config import SchedulerConfig
+from streammon.core.ports import Detector
+from streammon.core.types import DetectionResult, StreamId, Window
+from streammon.scheduler.batching import Batch, BatchQueue, SlotKey
+from streammon.scheduler.slo import CostModel, Load, Planner
+from streammon.scheduler.streams import StreamBook, Watched
+from streammon.scheduler.tally import (
+    DetectorStats,
+    DeviceStats,
+    SchedulerStats,
+    Tally,
+    percentiles,
+)
+
+log = logging.getLogger(__name__)
+
+MOST_FAILURES = 3
+HALF_BUSY = 0.5
+"""Below this share of planned time, waiting for a larger batch saves time that nobody needs."""
+WORTH_SHARING = 0.1
+"""A fixed cost below this share of a window's own is not worth waiting for company."""
+
+
+@dataclass(slots=True)
+class _Device:
+    """What waits for one device, and its plan."""
+
+    planner: Planner
+    queue: BatchQueue = field(default_factory=BatchQueue)
+    waited_s: list[float] = field(default_factory=list)
+    """Of the windows scored since the last plan."""
+    waited_p95_s: float = 0.0
+
+
+class Desk:
+    """Takes windows in, gives batches out, keeps the plan and the counts."""
+
+    def __init__(self, detectors: Mapping[str, Detector], settings: SchedulerConfig) -> None:
+        self.able = dict(detectors)
+        """Detectors that have not failed."""
+        self.streams = StreamBook(self.able)
+        self._settings = settings
+        self._tallies = {name: Tally() for name in detectors}
+        self._most = {name: detector.max_batch for name, detector in detectors.items()}
+        self._costs: Mapping[str, CostModel] = {
+            name: tally.cost for name, tally in self._tallies.items()
+        }
+        self._devices: dict[str, _Device] = {}
+        self._placed: dict[str, str] = {}
+
+    def place(self, name: str, device: str) -> None:
+        """The detector is loaded there: from now on its windows are queued."""
+        if device not in self._devices:
+            planner = Planner(
+                alert_within_s=self._settings.alert_within_s,
+                batch_wait_s=self._settings.batch_wait_s,
+            )
+            self._devices[device] = _Device(planner)
+        self._placed[name] = device
+
+    def drop(self, name: str) -> None:
+        """The detector failed for good: what waits for it is lost, and nobody asks for it."""
+        self.able.pop(name, None)
+        device = self._placed.pop(name, None)
+        if device is not None:
+            self._tallies[name].failed += self._devices[device].queue.withdraw(name)
+        self.streams.refresh()
+
+    def submit(self, name: str, window: Window, now_ns: int) -> bool:
+        """Queue a window if it is due; returns whether it was."""
+        tally = self._tallies[name]
+        tally.submitted += 1
+        watched = self.streams.get(window.stream)
+        device = self._placed.get(name)
+        spec = self.able[name].inputs.get(window.modality) if device is not None else None
+        if watched is None or device is None or spec is None:
+            tally.not_due += 1
+            return False
+        key = SlotKey(window.stream, window.participant, name, window.modality)
+        if not watched.track(key, spec).lets_in(window, now_ns):
+            tally.not_due += 1
+            return False
+        try:
+            bucket = self.able[name].bucket(window)
+        except Exception:  # the worker border: a window that a detector chokes on is its loss
+            log.exception("detector_bucket_failed", extra={"detector": name})
+            tally.failed += 1
+            return False
+        budget_ns = round(1e9 * self._settings.alert_within_s / watched.urgency)
+        deadline_ns = window.captured_ns + budget_ns
+        due_ns = min(now_ns + self._wait_ns(name, device), deadline_ns - self._expected_ns(name))
+        tally.replaced += self._devices[device].queue.put(
+            key, bucket, window, now_ns=now_ns, deadline_ns=deadline_ns, due_ns=due_ns
+        )
+        return True
+
+    def take(self, device: str, now_ns: int, *, all_due: bool = False) -> Batch | None:
+        """The next batch for an idle device, or `None` while nothing is due."""
+        batch = self._devices[device].queue.take(now_ns, self._most, all_due=all_due)
+        if batch is not None:
+            self._tallies[batch.detector].running += len(batch.windows)
+        return batch
+
+    def next_due_ns(self, device: str) -> int | None:
+        """When something becomes due at the latest; `None` when nothing waits."""
+        return self._devices[device].queue.next_due_ns()
+
+    def finished(
+        self, batch: Batch, results: Sequence[DetectionResult], *, took_s: float, ended_ns: int
+    ) -> None:
+        """A batch came back; `results` belong to its windows, in order."""
+        tally = self._tallies[batch.detector]
+        tally.running -= len(batch.windows)
+        tally.scored += len(batch.windows)
+        tally.batches += 1
+        tally.failures_in_row = 0
+        tally.cost.learn(len(batch.windows), took_s)
+        device = self._devices.get(self._placed.get(batch.detector, ""))
+        if device is not None:
+            device.waited_s += [(ended_ns - queued_ns) / 1e9 for queued_ns in batch.queued_ns]
+        for window, result in zip(batch.windows, results, strict=True):
+            tally.abstained += result.confidence is None
+            tally.ages_s.append((ended_ns - window.captured_ns) / 1e9)
+            self._remember(batch, window, result)
+
+    def failed(self, batch: Batch) -> bool:
+        """A batch was lost; returns whether its detector has failed too often in a row."""
+        tally = self._tallies[batch.detector]
+        tally.running -= len(batch.windows)
+        tally.failed += len(batch.windows)
+        tally.failures_in_row += 1
+        return tally.failures_in_row >= MOST_FAILURES
+
+    def pending(self, stream: StreamId) -> int:
+        """How many windows of a stream wait for their turn."""
+        return sum(device.queue.waiting(stream=stream) for device in self._devices.values())
+
+    def waiting(self, device: str) -> int:
+        return len(self._devices[device].queue)
+
+    def replan(self, now_ns: int) -> str:
+        """Plan anew; returns why people should know that not all can be looked at, or ''."""
+        for watched in self.streams.all():
+            watched.forget_silent(now_ns)
+        for name, device in self._devices.items():
+            loads = self._loads(name, now_ns)
+            waited = device.waited_s
+            p95_s = percentiles(waited, (95,))[0] if waited else None
+            device.waited_p95_s = p95_s or 0.0
+            waited.clear()
+            plan = device.planner.update(loads, self._costs, self._most, waited_p95_s=p95_s)
+            for watched in self.streams.all():
+                for key, track in watched.tracks.items():
+                    track.stretch = plan.stretch.get(key, track.stretch)
+        self.streams.refresh()
+        return self.degraded()
+
+    def degraded(self) -> str:
+        """Why not everything is looked at in time; empty when it is."""
+        reasons: list[str] = []
+        for name, device in self._devices.items():
+            plan = device.planner.plan
+            if plan.degraded:
+                reasons.append(
+                    f"{name} is asked for {plan.asked:.1f} times what it can do: the least served "
+                    f"stream has {plan.least_served:.0%} of its windows looked at and results take "
+                    f"{device.waited_p95_s:.1f} s (p95); "
+                    "use fewer streams or detectors, or a faster device"
+                )
+        return "; ".join(reasons)
+
+    def stats(self) -> SchedulerStats:
+        devices = {
+            name: DeviceStats(
+                asked=device.planner.plan.asked,
+                planned=device.planner.plan.planned,
+                longest_wait_s=device.planner.plan.longest_wait_s,
+                waited_p95_s=device.waited_p95_s,
+            )
+            for name, device in self._devices.items()
+        }
+        return SchedulerStats(
+            detectors={name: self._detector_stats(name) for name in self._tallies},
+            devices=devices,
+            alert_within_s=self._settings.alert_within_s,
+            degraded=self.degraded(),
+        )
+
+    def _detector_stats(self, name: str) -> DetectorStats:
+        device = self._placed.get(name, "")
+        waiting = self._devices[device].queue.waiting(detector=name) if device else 0
+        stretch = max(
+            (
+                track.stretch
+                for watched in self.streams.all()
+                for key, track in watched.tracks.items()
+                if key.detector == name
+            ),
+            default=1.0,
+        )
+        return self._tallies[name].stats(device=device, waiting=waiting, stretch=stretch)
+
+    def _remember(self, batch: Batch, window: Window, result: DetectionResult) -> None:
+        watched = self.streams.get(window.stream)
+        if watched is None:
+            return
+        key = SlotKey(window.stream, window.participant, batch.detector, batch.modality)
+        track = watched.tracks.get(key)
+        if track is not None:
+            track.judged(result)
+
+    def _expected_ns(self, name: str) -> int:
+        return round(1e9 * self._costs[name].expected_s(1))
+
+    def _wait_ns(self, name: str, device: str) -> int:
+        """How long a window may wait for company; 0 when that would gain nothing."""
+        cost = self._costs[name]
+        if self._devices[device].planner.plan.planned < HALF_BUSY:
+            return 0
+        if cost.fixed_s < WORTH_SHARING * cost.per_window_s:
+            return 0
+        return round(1e9 * self._settings.batch_wait_s)
+
+    def _loads(self, device: str, now_ns: int) -> list[Load]:
+        return [
+            self._load(key, watched, now_ns)
+            for watched in self.streams.all()
+            for key in watched.tracks
+            if self._placed.get(key.detector) == device
+        ]
+
+    def _load(self, key: SlotKey, watched: Watched, now_ns: int) -> Load:
+        track = watched.tracks[key]
+        rate_hz = track.rate_hz(now_ns)
+        calm = track.calm and watched.risk == 0
+        return Load(
+            key=key,
+            detector=key.detector,
+            rate_hz=rate_hz,
+            priority=watched.weight * watched.urgency,
+            patience=max(1.0, self._settings.idle_interval_s * rate_hz) if calm else 1.0,
+        )

@@ -1,0 +1,147 @@
+"""Which device models run on, the one thread that feeds it, and what torch detectors need.
+
+torch is imported only when something on this page is called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CPU = "cpu"
+FEWER_THREADS_IF_WITHIN = 1.15
+"""A second thread that gains less than this is better left to the decoders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The device that models run on, and what people should know about it."""
+
+    device: str
+    cause: str = ""
+    is_fallback: bool = False
+    """Another device was asked for, or is there but does not work."""
+
+
+def choose_device(wanted: str) -> Choice:
+    """Settle `auto`, `cpu`, `cuda` or `cuda:<n>`; CUDA only if it really computes. Blocking."""
+    if wanted == CPU:
+        return Choice(CPU)
+    import torch
+
+    name = wanted if wanted.startswith("cuda:") else "cuda:0"
+    if not torch.cuda.is_available():
+        asked = wanted != "auto"
+        cause = "no CUDA device can be used by this installation of torch; running on the CPU"
+        return Choice(CPU, cause, is_fallback=asked)
+    try:
+        ones = torch.ones((64, 64), device=name)
+        right = float((ones @ ones).sum()) == 64.0**3
+    except RuntimeError as error:
+        first_line = str(error).partition("\n")[0]
+        return Choice(CPU, f"{name} failed ({first_line}); running on the CPU", is_fallback=True)
+    if not right:
+        return Choice(CPU, f"{name} computes wrongly; running on the CPU", is_fallback=True)
+    return Choice(name)
+
+
+def tune_threads(wanted: int | None) -> int:
+    """Set how many CPU threads one model run uses: as told, or as measured. Blocking.
+
+    To be called on the thread that will run the models. Takes a fraction of a second.
+    """
+    import torch
+
+    most = torch.get_num_threads()
+    best = wanted or 1
+    if wanted is None and most > 1:
+        candidates = [1 << power for power in range(most.bit_length()) if 1 << power <= most]
+        took_s = {threads: _probe_s(threads) for threads in sorted({*candidates, most})}
+        enough_s = FEWER_THREADS_IF_WITHIN * min(took_s.values())
+        best = min(threads for threads, one_s in took_s.items() if one_s <= enough_s)
+    torch.set_num_threads(best)
+    return best
+
+
+def _probe_s(threads: int) -> float:
+    """Best of five runs of a small convolution over a batch, in seconds."""
+    import torch
+
+    torch.set_num_threads(threads)
+    layer = torch.nn.Conv2d(32, 32, 3, padding=1)
+    batch = torch.zeros((8, 32, 64, 64))
+    took_s: list[float] = []
+    with torch.inference_mode():
+        for _ in range(5):
+            started_s = time.perf_counter()
+            layer(batch)
+            took_s.append(time.perf_counter() - started_s)
+    return min(took_s)
+
+
+def torch_device(device: str) -> torch.device:
+    """The torch device of a name given to `Detector.load`."""
+    import torch
+
+    return torch.device(device)
+
+
+def autocast(device: str, *, enabled: bool = True) -> AbstractContextManager[Any]:
+    """Mixed precision on CUDA; nothing on the CPU, where it gains little and costs accuracy.
+
+    bfloat16 where the device has it in hardware (no overflow), else float16.
+    """
+    if not enabled or not device.startswith("cuda"):
+        return nullcontext()
+    import torch
+
+    hardware = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.autocast("cuda", dtype=torch.bfloat16 if hardware else torch.float16)
+
+
+def to_device(array: NDArray[Any], device: str) -> torch.Tensor:
+    """A tensor on `device` with the array's values.
+
+    On CUDA the copy goes through pinned memory and does not wait for the device; torch keeps the
+    pinned buffer until the copy is done. On the CPU the memory is shared where it may be.
+    """
+    import torch
+
+    tensor = torch.from_numpy(array if array.flags.writeable else np.array(array))
+    if not device.startswith("cuda"):
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+class DeviceThread:
+    """The one thread that talks to a device, so that nothing on it ever runs twice at once."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"streammon-{device}")
+
+    def start(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """Begin `work` on the thread; it goes on to its end even if the future is cancelled."""
+
+        def call() -> T:
+            return work(*args, **kwargs)
+
+        return asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+    def stop(self) -> None:
+        """Forget what has not begun and wait for the call that is running, if any."""
+        self._executor.shutdown(wait=True, cancel_futures=True)

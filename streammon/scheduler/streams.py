@@ -1,0 +1,133 @@
+"""The streams that are watched, and what is known of each. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from streammon.core.ports import Detector
+from streammon.core.types import Modality, StreamId, WindowSpec
+from streammon.scheduler.batching import SlotKey
+from streammon.scheduler.demand import StreamDemand, Track, frame_interval_s, urgency
+
+FORGET_S = 300.0
+
+
+@dataclass(slots=True)
+class Watched:
+    """One stream: what it brings, how much it counts, and the demand its source reads."""
+
+    modalities: frozenset[Modality]
+    weight: float
+    demand: StreamDemand = field(default_factory=StreamDemand)
+    viewer_interval_s: float | None = None
+    risks: dict[str, float] = field(default_factory=dict)
+    tracks: dict[SlotKey, Track] = field(default_factory=dict)
+
+    @property
+    def risk(self) -> float:
+        """The highest of any kind: what one detector suspects, all should look at."""
+        return max(self.risks.values(), default=0.0)
+
+    @property
+    def urgency(self) -> float:
+        return urgency(self.risk)
+
+    def track(self, key: SlotKey, spec: WindowSpec) -> Track:
+        found = self.tracks.get(key)
+        if found is None:
+            found = self.tracks[key] = Track(spec)
+        return found
+
+    def inputs(self, detector: Detector) -> dict[Modality, WindowSpec]:
+        """What `detector` looks at in this stream."""
+        return {
+            modality: spec
+            for modality, spec in detector.inputs.items()
+            if modality in self.modalities
+        }
+
+    def forget_silent(self, now_ns: int) -> None:
+        """Drop the tracks of participants that have long said nothing: they may never be back."""
+        silent = [key for key, track in self.tracks.items() if track.silent_s(now_ns) > FORGET_S]
+        for key in silent:
+            del self.tracks[key]
+
+    def refresh(self, detectors: Mapping[str, Detector]) -> None:
+        """Tell the source what these detectors, and people, want of it now."""
+        intervals = [] if self.viewer_interval_s is None else [self.viewer_interval_s]
+        audio = self.viewer_interval_s is not None
+        for name, detector in detectors.items():
+            inputs = self.inputs(detector)
+            audio = audio or Modality.AUDIO in inputs
+            if Modality.VIDEO in inputs:
+                stretch = self._least_stretch(name)
+                intervals.append(frame_interval_s(inputs[Modality.VIDEO], stretch))
+        if Modality.VIDEO not in self.modalities:
+            intervals = []
+        self.demand.want(
+            min(intervals, default=None), audio=audio and Modality.AUDIO in self.modalities
+        )
+
+    def _least_stretch(self, detector: str) -> float:
+        """Of the participants that `detector` looks at; each needs its frames."""
+        stretches = [
+            track.stretch
+            for key, track in self.tracks.items()
+            if key.detector == detector and key.modality is Modality.VIDEO
+        ]
+        return min(stretches, default=1.0)
+
+
+class StreamBook:
+    """All watched streams by name."""
+
+    def __init__(self, detectors: Mapping[str, Detector]) -> None:
+        self._detectors = detectors
+        """Shared with the owner, who takes out those that failed."""
+        self._streams: dict[StreamId, Watched] = {}
+
+    def get(self, stream: StreamId) -> Watched | None:
+        return self._streams.get(stream)
+
+    def watched(self, stream: StreamId) -> Watched:
+        """Raises `KeyError` when it is not watched."""
+        return self._streams[stream]
+
+    def all(self) -> Collection[Watched]:
+        return self._streams.values()
+
+    def add(self, stream: StreamId, modalities: frozenset[Modality], *, weight: float) -> None:
+        """Raises `ValueError` for a stream that is watched already or a weight of 0 or less."""
+        if stream in self._streams:
+            raise ValueError(f"stream {stream} is watched already")
+        if not weight > 0:
+            raise ValueError(f"stream {stream}: the weight must be positive, got {weight}")
+        self._streams[stream] = Watched(modalities, weight)
+        self.refresh(stream)
+
+    def remove(self, stream: StreamId) -> None:
+        watched = self._streams.pop(stream, None)
+        if watched is not None:
+            watched.demand.want(None, audio=False)
+
+    def set_viewer_interval(self, stream: StreamId, interval_s: float | None) -> None:
+        watched = self._streams.get(stream)
+        if watched is not None and watched.viewer_interval_s != interval_s:
+            watched.viewer_interval_s = interval_s
+            self.refresh(stream)
+
+    def set_risk(self, stream: StreamId, kind: str, level: float) -> None:
+        watched = self._streams.get(stream)
+        if watched is None:
+            return
+        if level > 0:
+            watched.risks[kind] = level
+        else:
+            watched.risks.pop(kind, None)
+
+    def refresh(self, stream: StreamId | None = None) -> None:
+        """Bring the demand of one stream, or of all, up to date."""
+        for name, watched in self._streams.items():
+            if stream is None or name == stream:
+                watched.refresh(self._detectors)

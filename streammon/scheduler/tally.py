@@ -1,0 +1,109 @@
+"""What is counted and measured, and the figures made of it. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from streammon.scheduler.slo import CostModel
+
+RECENT = 1024
+"""Windows that the percentiles are taken over."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorStats:
+    """`submitted == scored + replaced + not_due + failed + queued`, at every moment."""
+
+    device: str
+    """Empty before it is loaded and after it failed."""
+    submitted: int
+    scored: int
+    """Windows that came back with a result; `abstained` of them without a confidence."""
+    abstained: int
+    replaced: int
+    """Gave way to a newer window before it was their turn."""
+    not_due: int
+    """Came sooner than the stream's interval, or when nobody could look."""
+    failed: int
+    """Lost to an exception of the detector."""
+    queued: int
+    """Wait, or are on the device now."""
+    batches: int
+    mean_batch: float
+    age_p50_s: float
+    """From capture to score, over the last windows; 0 before the first."""
+    age_p95_s: float
+    age_p99_s: float
+    stretch: float
+    """The longest of its streams' intervals, in hops."""
+    fixed_s: float
+    """A batch of n takes about fixed_s + n * per_window_s."""
+    per_window_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStats:
+    asked: float
+    """Share of its time that looking at every window would take."""
+    planned: float
+    """Share that the intervals in force take."""
+    longest_wait_s: float
+    waited_p95_s: float
+    """From submit to score, over the last second or so; the figure that is steered."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerStats:
+    detectors: Mapping[str, DetectorStats]
+    devices: Mapping[str, DeviceStats]
+    alert_within_s: float
+    degraded: str
+    """Why not everything can be looked at in time; empty when it can."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of one detector."""
+
+    submitted: int = 0
+    scored: int = 0
+    abstained: int = 0
+    replaced: int = 0
+    not_due: int = 0
+    failed: int = 0
+    running: int = 0
+    batches: int = 0
+    failures_in_row: int = 0
+    cost: CostModel = field(default_factory=CostModel)
+    ages_s: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+    def stats(self, *, device: str, waiting: int, stretch: float) -> DetectorStats:
+        p50, p95, p99 = percentiles(self.ages_s, (50, 95, 99))
+        return DetectorStats(
+            device=device,
+            submitted=self.submitted,
+            scored=self.scored,
+            abstained=self.abstained,
+            replaced=self.replaced,
+            not_due=self.not_due,
+            failed=self.failed,
+            queued=waiting + self.running,
+            batches=self.batches,
+            mean_batch=self.scored / self.batches if self.batches else 0.0,
+            age_p50_s=p50,
+            age_p95_s=p95,
+            age_p99_s=p99,
+            stretch=stretch,
+            fixed_s=self.cost.fixed_s,
+            per_window_s=self.cost.per_window_s,
+        )
+
+
+def percentiles(values: Sequence[float], wanted: Sequence[int]) -> list[float]:
+    """The smallest values that so many per cent do not exceed; zeros for no values."""
+    ranked = sorted(values)
+    if not ranked:
+        return [0.0 for _ in wanted]
+    return [ranked[max(0, -(-len(ranked) * percent // 100) - 1)] for percent in wanted]
