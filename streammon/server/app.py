@@ -1,0 +1,56 @@
+"""The application: the wall, the WebSocket, and what scripts and probes ask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.routing import WebSocketRoute
+
+from streammon import __version__
+from streammon.config import ServerConfig
+from streammon.pipelines.view import MonitorView
+from streammon.server.api import build_routes
+from streammon.server.guard import Guard
+from streammon.server.sockets import Sockets
+from streammon.sinks.websocket import Hub
+from streammon.telemetry.metrics import Metrics
+
+WALL = Path(__file__).with_name("wall")
+
+_ABOUT = (
+    "A monitor for synthetic media in live video, sound and chat. Data needs the bearer token "
+    "of the configuration where one is set. Events come over the WebSocket at /ws."
+)
+
+
+def build_app(view: MonitorView, hub: Hub, metrics: Metrics, settings: ServerConfig) -> FastAPI:
+    """The ASGI application for `serving`; it asks `view` and holds no state of its own."""
+    app = FastAPI(
+        title="streammon",
+        version=__version__,
+        description=_ABOUT,
+        docs_url=None,  # FastAPI's pages come from a CDN; ours is in the wall's folder
+        redoc_url=None,
+    )
+    sockets = Sockets(hub, token=settings.token)
+    app.state.sockets = sockets
+    app.add_middleware(Guard, token=settings.token)
+    app.include_router(build_routes(view, hub, metrics, settings.token))
+    app.router.routes.append(WebSocketRoute("/ws", sockets.serve, name="events"))
+    _add_pages(app)
+    return app
+
+
+def _add_pages(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def wall() -> FileResponse:
+        return FileResponse(WALL / "index.html")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(WALL / "docs.html")
+
+    app.mount("/static", StaticFiles(directory=WALL), name="static")

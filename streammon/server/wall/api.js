@@ -1,0 +1,59 @@
+// The token, and asking the server over HTTP.
+
+const KEY = "streammon.token";
+
+/** The token of this tab; `#token=...` in the address sets it and is removed from there. */
+export function takeTokenFromAddress() {
+  const fragment = new URLSearchParams(location.hash.slice(1));
+  const given = fragment.get("token");
+  if (given === null) return;
+  fragment.delete("token");
+  const rest = fragment.toString();
+  history.replaceState(null, "", location.pathname + location.search + (rest ? `#${rest}` : ""));
+  setToken(given);
+}
+
+let kept = null; // where a browser forbids storage, the page's life must do
+
+export function token() {
+  try {
+    return sessionStorage.getItem(KEY) ?? kept;
+  } catch {
+    return kept;
+  }
+}
+
+export function setToken(value) {
+  kept = value;
+  try {
+    sessionStorage.setItem(KEY, value);
+  } catch {
+    return;
+  }
+}
+
+/** The subprotocols to open a WebSocket with: browsers can send no header there. */
+export function subprotocols() {
+  const value = token();
+  if (value === null) return ["streammon.v1"];
+  if (/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(value)) return ["streammon.v1", `bearer.${value}`];
+  const bytes = String.fromCharCode(...new TextEncoder().encode(value));
+  const encoded = btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return ["streammon.v1", `bearer64.${encoded}`];
+}
+
+/** Whether this server wants a token at all. Asked without one. */
+export async function tokenNeeded() {
+  const answer = await fetch("/health", { signal: AbortSignal.timeout(10_000) });
+  return (await answer.json()).token_needed === true;
+}
+
+async function ask(path) {
+  const headers = token() === null ? {} : { Authorization: `Bearer ${token()}` };
+  const answer = await fetch(path, { headers, signal: AbortSignal.timeout(15_000) });
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  return answer;
+}
+
+export const getJson = async (path) => (await ask(path)).json();
+export const getBlob = async (path) => (await ask(path)).blob();

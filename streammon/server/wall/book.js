@@ -1,0 +1,101 @@
+// Incidents out of alerts. An alert may come twice (after a reconnect); it counts once.
+
+const MOST_INCIDENTS = 500;
+const MOST_IDS = 5_000;
+const RANK = { critical: 3, warning: 2, info: 1 };
+
+export class IncidentBook {
+  constructor() {
+    this.incidents = new Map(); // id -> incident, oldest first
+    this.seen = new Set();
+    this.lastAlertId = null;
+    this.openAtHello = null; // ids that were open when this connection began
+    this.helloSeq = 0;
+    this.changed = false; // set with every change, cleared by who drew it
+  }
+
+  /** A connection begins: what was told before `seq` is history, unless it is in `openIds`. */
+  greet(seq, openIds) {
+    this.helloSeq = seq;
+    this.openAtHello = openIds;
+    for (const incident of this.incidents.values()) {
+      if (incident.open && openIds && !openIds.has(incident.id)) lapse(incident);
+    }
+  }
+
+  /** The open incidents as the monitor has them; asked at `askedAt`. Returns whether any lapsed. */
+  reconcile(openIds, askedAt) {
+    let changed = false;
+    for (const incident of this.incidents.values()) {
+      if (!incident.open || openIds.has(incident.id) || incident.at > askedAt) continue;
+      lapse(incident);
+      changed = true;
+    }
+    return changed;
+  }
+
+  /** Returns null for an alert seen before, else { incident, news } with `opened`, `risen`, ... */
+  take(alert) {
+    this.lastAlertId = alert.alert_id;
+    if (this.seen.has(alert.alert_id)) return null;
+    this.seen.add(alert.alert_id);
+    if (this.seen.size > MOST_IDS) this.seen.delete(this.seen.values().next().value);
+    const before = this.incidents.get(alert.incident_id);
+    const incident = before ?? {
+      id: alert.incident_id,
+      stream: alert.stream,
+      kind: alert.kind,
+      participant: alert.participant,
+      openedS: alert.opened_s,
+      epoch: alert.epoch,
+      alertIds: [],
+    };
+    const risen = before && RANK[alert.severity] > RANK[before.severity];
+    const toldMs = Date.parse(alert.captured_at ?? alert.time ?? "") || Date.now();
+    const lastedMs = 1000 * Math.max(0, alert.media_s - alert.opened_s);
+    Object.assign(incident, {
+      severity: alert.severity,
+      level: alert.evidence_level,
+      why: alert.why,
+      mediaS: alert.media_s,
+      open: alert.state !== "closed" && this.#stillOpen(alert),
+      ended: alert.state === "closed",
+      results: alert.results,
+      openedMs: incident.openedMs ?? toldMs - lastedMs,
+      toldMs,
+      at: performance.now(),
+    });
+    incident.alertIds.push(alert.alert_id);
+    this.incidents.set(incident.id, incident);
+    this.changed = true;
+    if (this.incidents.size > MOST_INCIDENTS) {
+      this.incidents.delete(this.incidents.keys().next().value);
+    }
+    const historical = alert.seq !== undefined && alert.seq <= this.helloSeq;
+    const news = historical ? "history" : !before ? "opened" : risen ? "risen" : alert.state;
+    return { incident, news };
+  }
+
+  /** Newest first. */
+  list() {
+    return [...this.incidents.values()].reverse();
+  }
+
+  /** The open ones, most severe and newest first. */
+  open(stream = null) {
+    return [...this.incidents.values()]
+      .filter((incident) => incident.open && (stream === null || incident.stream === stream))
+      .sort((a, b) => RANK[b.severity] - RANK[a.severity] || b.openedMs - a.openedMs);
+  }
+
+  /** An old alert that says "open" may be of a run that ended without a word. */
+  #stillOpen(alert) {
+    const old = alert.seq !== undefined && alert.seq <= this.helloSeq;
+    return !old || this.openAtHello === null || this.openAtHello.has(alert.incident_id);
+  }
+}
+
+function lapse(incident) {
+  incident.open = false;
+  incident.ended = false;
+}

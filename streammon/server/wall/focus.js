@@ -1,0 +1,185 @@
+// One stream, large: its picture, scores, history, incidents, and what the monitor knows of it.
+
+import { getBlob } from "./api.js";
+import { byId, h, icon, setAttribute, setHidden, setIcon, setText } from "./dom.js";
+import { Face } from "./face.js";
+import { span, words } from "./format.js";
+import { IncidentList } from "./incidents.js";
+import { kindIndex } from "./palette.js";
+import { DetectorCards, setFacts } from "./scores.js";
+import { Timeline } from "./timeline.js";
+
+const HISTORY_S = 300;
+const CLIP_S = 20;
+
+export class FocusView {
+  constructor(id, { store, snapshots, onClose, onStep }) {
+    this.id = id;
+    this.store = store;
+    this.face = new Face(id);
+    this.timeline = new Timeline({ seconds: HISTORY_S, axes: true });
+    this.legend = h("ul", { class: "legend", "aria-label": "Lines of the history" });
+    this.cards = new DetectorCards();
+    this.facts = h("dl", { class: "facts" });
+    this.incidents = new IncidentList(h("ol", { class: "incident-list" }), { store, snapshots });
+    this.noIncident = h("p", { class: "muted" }, "No incident on this stream so far.");
+    this.stateIcon = icon("starting");
+    this.stateText = h("span");
+    this.cause = h("p", { class: "cause", hidden: true });
+    this.clipNote = h("span", { class: "muted", role: "status" });
+    this.clip = h("button", { type: "button", class: "tool", onclick: () => this.#saveClip() }, `Save the last ${CLIP_S} s`);
+    this.back = tool("back", "All streams", "Back to all streams (Esc)", onClose);
+    this.element = this.#assemble(onStep);
+  }
+
+  #assemble(onStep) {
+    const stage = h("div", { class: "stage" }, this.face.element, this.cause, this.legend, this.timeline.element);
+    return h(
+      "div",
+      { class: "focus-view", "data-stream": this.id },
+      h(
+        "header",
+        { class: "focus-bar" },
+        this.back,
+        h("h2", { tabindex: "-1" }, this.id),
+        h("span", { class: "state" }, this.stateIcon, this.stateText),
+        h("div", { class: "tools" },
+          tool("back", "", "Previous stream (←)", () => onStep(-1)),
+          tool("next", "", "Next stream (→)", () => onStep(1)),
+          tool("full", "", "Full screen (F)", () => this.toggleFullScreen()),
+        ),
+      ),
+      h(
+        "div",
+        { class: "focus-body" },
+        stage,
+        h(
+          "div",
+          { class: "focus-side" },
+          h("section", {}, h("h3", { class: "section" }, "Detectors"), this.cards.element),
+          h("section", {}, h("h3", { class: "section" }, "Incidents"), this.noIncident, this.incidents.element),
+          h("section", {}, h("h3", { class: "section" }, "Stream"), this.facts, h("p", { class: "clip" }, this.clip, this.clipNote)),
+        ),
+      ),
+    );
+  }
+
+  draw() {
+    const stream = this.store.streams.get(this.id);
+    if (!stream) return;
+    const { state, cause } = stream.health;
+    setAttribute(this.element, "data-state", state);
+    setAttribute(this.element, "data-alarm", this.store.book.open(this.id)[0]?.severity ?? "none");
+    setIcon(this.stateIcon, state);
+    setText(this.stateText, state);
+    setText(this.cause, cause);
+    setHidden(this.cause, cause === "");
+    setHidden(this.clip, !stream.canClip);
+    this.face.draw(stream);
+    this.cards.draw(stream);
+    this.#drawLegend(stream.kinds);
+    const incidents = this.store.book.list().filter((incident) => incident.stream === this.id);
+    setHidden(this.noIncident, incidents.length > 0);
+    this.incidents.draw(incidents);
+    this.tick();
+  }
+
+  tick() {
+    const stream = this.store.streams.get(this.id);
+    if (!stream) return;
+    const { age } = this.face.tick(stream);
+    this.timeline.draw(stream.histories);
+    setFacts(this.facts, [
+      ["carries", [...stream.modalities].map(words).join(", ") || "–"],
+      ["detectors", stream.detectors.map(words).join(", ") || "–"],
+      ["epoch", String(stream.epoch)],
+      ["media time", `${stream.mediaS.toFixed(1)} s`],
+      ["last shown", age === null ? "–" : `${span(age)} ago`],
+    ]);
+  }
+
+  toggleFullScreen() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else this.element.requestFullscreen?.();
+  }
+
+  #drawLegend(kinds) {
+    if (this.legend.childElementCount === kinds.length) return;
+    const rows = kinds.map((kind) =>
+      h("li", { "data-kind": kindIndex(kind) }, h("span", { class: "swatch", "aria-hidden": "true" }), words(kind)),
+    );
+    this.legend.replaceChildren(...rows);
+  }
+
+  async #saveClip() {
+    const stream = this.store.streams.get(this.id);
+    const end = stream.mediaS;
+    const query = new URLSearchParams({ epoch: stream.epoch, start_s: Math.max(0, end - CLIP_S).toFixed(3), end_s: end.toFixed(3) });
+    setText(this.clipNote, "cutting …");
+    try {
+      const blob = await getBlob(`/api/streams/${encodeURIComponent(this.id)}/clip?${query}`);
+      const url = URL.createObjectURL(blob);
+      const extension = { "video/mp4": "mp4", "video/x-matroska": "mkv", "video/webm": "webm", "video/mp2t": "ts" }[blob.type] ?? "bin";
+      h("a", { href: url, download: `${this.id}-${end.toFixed(0)}s.${extension}` }).click();
+      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+      setText(this.clipNote, "saved");
+    } catch {
+      setText(this.clipNote, "not kept any more");
+    }
+  }
+}
+
+function tool(name, text, title, onclick) {
+  const label = text ? h("span", {}, text) : h("span", { class: "quiet" }, title);
+  return h("button", { type: "button", class: text ? "tool" : "tool icon-only", title, onclick }, icon(name), label);
+}
+
+/** Shows one stream instead of the grid, or the grid again. */
+export class Focus {
+  constructor({ store, snapshots, grid, onChange }) {
+    Object.assign(this, { store, snapshots, grid, onChange });
+    this.view = null;
+  }
+
+  get id() {
+    return this.view?.id ?? null;
+  }
+
+  open(id) {
+    if (this.id === id || !this.store.streams.has(id)) return;
+    this.view = new FocusView(id, {
+      store: this.store,
+      snapshots: this.snapshots,
+      onClose: () => this.close(),
+      onStep: (step) => this.step(step),
+    });
+    byId("focus").replaceChildren(this.view.element);
+    this.#swap(true);
+    this.view.draw();
+    this.view.back.focus({ preventScroll: true });
+    scrollTo(0, 0);
+    this.onChange();
+  }
+
+  close() {
+    if (this.view === null) return;
+    const { id } = this.view;
+    if (document.fullscreenElement) document.exitFullscreen();
+    this.view = null;
+    byId("focus").replaceChildren();
+    this.#swap(false);
+    this.onChange();
+    this.grid.focus(id);
+  }
+
+  step(by) {
+    const { shown } = this.grid;
+    const at = shown.indexOf(this.id);
+    if (shown.length > 0) this.open(shown[(at + by + shown.length) % shown.length]);
+  }
+
+  #swap(large) {
+    setHidden(byId("wall"), large);
+    setHidden(byId("focus"), !large);
+  }
+}

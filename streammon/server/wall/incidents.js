@@ -1,0 +1,103 @@
+// The list of incidents, newest first: what, where, since when, why, and a picture of it.
+
+import { byId, h, icon, setAttribute, setChildren, setHidden, setIcon, setText } from "./dom.js";
+import { clock, plural, wallTime, words } from "./format.js";
+import { kindIndex } from "./palette.js";
+
+const MOST_SHOWN = 100;
+
+class Row {
+  constructor(incident, { onOpen, named }) {
+    this.mark = icon(incident.severity);
+    this.status = h("span", { class: "incident-status" });
+    this.when = h("span", { class: "muted" });
+    this.why = h("p", { class: "why" });
+    this.picture = h("img", { class: "snapshot", alt: "", hidden: true });
+    const title = named ? `${words(incident.kind)} on ${incident.stream}` : words(incident.kind);
+    this.element = h(
+      "li",
+      { class: "incident", "data-incident": incident.id, "data-kind": kindIndex(incident.kind) },
+      this.mark,
+      h(
+        "div",
+        { class: "incident-text" },
+        h("h3", {}, onOpen ? h("button", { type: "button", onclick: onOpen }, title) : title),
+        h("p", { class: "incident-meta" }, this.status, this.when),
+        this.why,
+      ),
+      this.picture,
+    );
+  }
+
+  show(incident, url) {
+    setIcon(this.mark, incident.open ? incident.severity : "closed");
+    setAttribute(this.element, "data-severity", incident.severity);
+    setAttribute(this.element, "data-open", String(incident.open));
+    setAttribute(this.element, "data-alerts", incident.alertIds.join(" "));
+    setText(this.status, statusOf(incident));
+    setText(this.when, `${wallTime(incident.openedMs)} · ${clock(lasting(incident) / 1000)}`);
+    setText(this.why, incident.why);
+    if (url && this.picture.getAttribute("src") !== url) {
+      this.picture.src = url;
+      this.picture.alt = `Picture when ${words(incident.kind)} opened on ${incident.stream}`;
+    }
+    setHidden(this.picture, !url);
+  }
+}
+
+const lasting = (incident) => (incident.open ? Date.now() : incident.toldMs) - incident.openedMs;
+
+function statusOf(incident) {
+  if (incident.open) return incident.severity;
+  return incident.ended ? "closed" : "no longer followed";
+}
+
+/** A list in a page element; `stream` null means those of all streams. */
+export class IncidentList {
+  constructor(element, { store, snapshots, onOpen = null }) {
+    Object.assign(this, { element, store, snapshots, onOpen });
+    this.rows = new Map();
+  }
+
+  draw(incidents) {
+    const wanted = incidents.slice(0, MOST_SHOWN).map((incident) => {
+      let row = this.rows.get(incident.id);
+      if (!row) {
+        const onOpen = this.onOpen ? () => this.onOpen(incident.stream) : null;
+        row = new Row(incident, { onOpen, named: this.onOpen !== null });
+        this.rows.set(incident.id, row);
+      }
+      const seen = this.store.streams.get(incident.stream)?.modalities.has("video") ?? false;
+      row.show(incident, seen ? this.snapshots.url(incident.id) : null);
+      return row.element;
+    });
+    setChildren(this.element, wanted);
+    if (this.rows.size > 4 * MOST_SHOWN) this.#forget(incidents);
+  }
+
+  #forget(incidents) {
+    const kept = new Set(incidents.slice(0, MOST_SHOWN).map(({ id }) => id));
+    for (const id of this.rows.keys()) if (!kept.has(id)) this.rows.delete(id);
+  }
+}
+
+/** The panel beside the grid. */
+export class IncidentPanel {
+  constructor(store, { snapshots, onOpen }) {
+    this.store = store;
+    this.list = new IncidentList(byId("incident-list"), { store, snapshots, onOpen });
+  }
+
+  draw(filter) {
+    const all = this.store.book.list();
+    const incidents = all.filter((incident) => filter.admitsIncident(incident));
+    const open = this.store.book.open();
+    setText(byId("open-count"), String(open.length));
+    setAttribute(byId("open-count"), "data-severity", open[0]?.severity ?? "none");
+    const older = incidents.length > MOST_SHOWN ? `, the newest ${MOST_SHOWN} shown` : "";
+    setText(byId("incidents-count"), `${open.length} open, ${plural(incidents.length, "incident")}${older}`);
+    setText(byId("incidents-empty"), all.length > 0 ? "No incident matches the filter." : "No incident so far.");
+    setHidden(byId("incidents-empty"), incidents.length > 0);
+    this.list.draw(incidents);
+  }
+}

@@ -1,0 +1,253 @@
+// Puts the parts of the page together.
+
+import { Alarm } from "./alarm.js";
+import { getJson, setToken, subprotocols, takeTokenFromAddress, token, tokenNeeded } from "./api.js";
+import { Connection } from "./connection.js";
+import { byId, setAttribute, setText } from "./dom.js";
+import { Filters } from "./filters.js";
+import { Focus } from "./focus.js";
+import { Grid } from "./grid.js";
+import { IncidentPanel } from "./incidents.js";
+import { listenToKeys } from "./keyboard.js";
+import { forgetColours } from "./palette.js";
+import { Snapshots } from "./snapshots.js";
+import { Status } from "./status.js";
+import { Store } from "./store.js";
+import { Looks } from "./theme.js";
+import { TokenPrompt } from "./token.js";
+
+const POLL_MS = 10_000;
+const TICK_MS = 1_000;
+const GATHER_MS = 120;
+const NARROW = matchMedia("(max-width: 1099px)");
+
+const store = new Store();
+const snapshots = new Snapshots(() => drawIncidents());
+const filters = new Filters(() => arrange());
+const grid = new Grid(store, { onOpen: (id) => focus.open(id), onVisible: () => pictures.want(wantedPictures()) });
+const focus = new Focus({ store, snapshots, grid, onChange: focusChanged });
+const panel = new IncidentPanel(store, { snapshots, onOpen: openIncident });
+const alarm = new Alarm(store.book, { onOpen: (id) => focus.open(id) });
+const status = new Status({ onRetry: () => events.hurry() });
+const looks = new Looks(() => tick());
+const prompt = new TokenPrompt((value) => {
+  setToken(value);
+  events.start();
+});
+
+// Alerts and results have a connection of their own: behind pictures on a slow line they would
+// come late.
+const events = new Connection({
+  subprotocols,
+  onMessage: (data) => takeEvent(JSON.parse(data)),
+  onState: (state, more) => {
+    status.link(state, more);
+    if (state !== "connecting") pictures.want([]);
+    if (state === "refused") prompt.ask(token() === null ? "" : "The monitor refused this token.");
+  },
+});
+
+/** The connection for overlays and meters: open only while something is looked at. */
+const pictures = {
+  wanted: [],
+  next: [],
+  timer: null,
+  connection: new Connection({
+    subprotocols,
+    onMessage: (data) => {
+      if (typeof data !== "string") store.takeOverlay(data);
+      else takePicture(JSON.parse(data));
+    },
+    onState: () => {},
+  }),
+  /** Follows after a moment: going from the grid to one stream is one change, not three. */
+  want(streams) {
+    this.next = [...streams].sort();
+    this.timer ??= setTimeout(() => this.apply(), GATHER_MS);
+  },
+  apply() {
+    this.timer = null;
+    const same = this.next.join("\n") === this.wanted.join("\n");
+    this.wanted = this.next;
+    if (this.wanted.length === 0) this.connection.stop();
+    else if (this.connection.socket === null) this.connection.start();
+    else if (!same) this.subscribe();
+  },
+  subscribe() {
+    this.connection.send({ type: "subscribe", streams: this.wanted, events: ["overlay", "meter"], alerts_after: null, recent_alerts: 0 });
+  },
+};
+
+function wantedPictures() {
+  if (document.hidden || document.documentElement.dataset.link !== "live") return [];
+  return focus.id === null ? grid.visible : [focus.id];
+}
+
+function takePicture(message) {
+  if (message.type === "hello") pictures.subscribe();
+  else store.take(message);
+}
+
+function takeEvent(message) {
+  if (message.type === "hello") greet(message);
+  else if (message.type === "gap") status.gap();
+  else {
+    const change = store.take(message);
+    if (change) alarm.tell(change);
+  }
+}
+
+/** A connection begins: learn what is, then take alerts from where we were cut off. */
+async function greet(hello) {
+  alarm.monitor = hello.monitor ? `${hello.monitor} · streammon` : "streammon";
+  setText(byId("monitor"), hello.monitor ?? "");
+  let openIds = null;
+  try {
+    openIds = await refresh();
+  } catch {
+    // It answers again with the next poll; until then every incident counts as it was told.
+  }
+  store.book.greet(hello.last_alert_seq ?? 0, openIds);
+  const resume = { alerts_after: store.book.lastAlertId, recent_alerts: 200 };
+  events.send({ type: "subscribe", streams: ["*"], events: ["alert", "result", "health"], ...resume });
+  status.link("live");
+  drawIncidents();
+  pictures.want(wantedPictures());
+}
+
+/** Ask for the streams, the open incidents and the parts. Returns the ids of the open ones. */
+async function refresh() {
+  const [streams, incidents, state] = await Promise.all([
+    getJson("/api/streams"),
+    getJson("/api/incidents"),
+    getJson("/api/status"),
+  ]);
+  const before = [...store.streams.keys()].join("\n");
+  store.takeStreams(streams.streams);
+  store.takeParts(state.components);
+  if ([...store.streams.keys()].join("\n") !== before) arrange();
+  return new Set(incidents.incidents.map(({ incident_id }) => incident_id));
+}
+
+async function poll() {
+  if (document.documentElement.dataset.link !== "live") return;
+  const askedAt = performance.now();
+  try {
+    const openIds = await refresh();
+    if (store.book.reconcile(openIds, askedAt)) drawIncidents();
+  } catch {
+    return; // the connection tells when the server is gone
+  }
+}
+
+store.subscribe((changed) => {
+  filters.learn([...changed].flatMap((id) => store.streams.get(id)?.kinds ?? []));
+  if ([...changed].some((id) => id !== "" && !grid.tiles.has(id)) || filters.active) arrange();
+  if (focus.id === null) grid.draw(changed);
+  else if (changed.has(focus.id)) focus.view.draw();
+  if (changed.has("")) status.parts(store.parts);
+  if (store.book.changed) drawIncidents();
+});
+
+function drawIncidents() {
+  store.book.changed = false;
+  filters.learn(store.book.list().map(({ kind }) => kind));
+  panel.draw(filters);
+  alarm.draw();
+}
+
+function arrange() {
+  grid.arrange(filters);
+  grid.draw(grid.shown);
+  panel.draw(filters);
+}
+
+function tick() {
+  if (document.hidden) return;
+  if (focus.id === null) grid.tick();
+  else focus.view.draw();
+  panel.draw(filters);
+}
+
+function focusChanged() {
+  const fragment = focus.id === null ? "" : `#stream=${encodeURIComponent(focus.id)}`;
+  history.replaceState(null, "", location.pathname + location.search + fragment);
+  pictures.want(wantedPictures());
+  if (NARROW.matches) showIncidents(false);
+}
+
+function openIncident(stream) {
+  focus.open(stream);
+}
+
+function showIncidents(shown) {
+  setAttribute(byId("body"), "data-incidents", String(shown));
+  setAttribute(byId("incidents-toggle"), "aria-expanded", String(shown));
+}
+
+const incidentsShown = () => byId("incidents-toggle").getAttribute("aria-expanded") === "true";
+
+function clearFilter() {
+  filters.clear();
+  arrange();
+  grid.focus();
+}
+
+listenToKeys({
+  leave: () => {
+    if (NARROW.matches && incidentsShown()) showIncidents(false);
+    else if (focus.id !== null) focus.close();
+    else if (filters.active) clearFilter();
+  },
+  clearFilter,
+  toStreams: () => grid.focus(),
+  toFilter: () => {
+    focus.close();
+    filters.name.focus();
+    filters.name.select();
+  },
+  help: () => byId("help").showModal(),
+  openOnly: () => {
+    filters.openOnly.checked = !filters.openOnly.checked;
+    arrange();
+  },
+  newestIncident: () => {
+    const [newest] = store.book.list();
+    if (newest) focus.open(newest.stream);
+  },
+  incidents: () => showIncidents(!incidentsShown()),
+  density: () => looks.nextDensity(),
+  theme: () => looks.nextTheme(),
+  fullScreen: () => focus.view?.toggleFullScreen(),
+  move: (key) => {
+    if (focus.id === null) return grid.move(key);
+    if (key === "ArrowLeft" || key === "ArrowRight") focus.step(key === "ArrowLeft" ? -1 : 1);
+    return key === "ArrowLeft" || key === "ArrowRight";
+  },
+});
+
+byId("help-open").addEventListener("click", () => byId("help").showModal());
+byId("incidents-toggle").addEventListener("click", () => showIncidents(!incidentsShown()));
+byId("incidents-close").addEventListener("click", () => showIncidents(false));
+document.addEventListener("visibilitychange", () => {
+  pictures.want(wantedPictures());
+  tick();
+});
+NARROW.addEventListener("change", () => showIncidents(!NARROW.matches));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  forgetColours();
+  tick();
+});
+addEventListener("online", () => events.hurry());
+setInterval(tick, TICK_MS);
+setInterval(() => status.tick(), TICK_MS / 4);
+setInterval(poll, POLL_MS);
+
+showIncidents(!NARROW.matches);
+takeTokenFromAddress();
+try {
+  if ((await tokenNeeded()) && token() === null) prompt.ask("");
+  else events.start();
+} catch {
+  events.start(); // it is away: the connection goes on trying and says so
+}

@@ -1,0 +1,185 @@
+// All that the page knows of the monitor: its streams, and through `book` its incidents.
+// Times called `at` are this page's own clock (performance.now): another machine's wall clock
+// says little about how old a picture on this screen is.
+
+import { IncidentBook } from "./book.js";
+import { Series } from "./history.js";
+
+const KEEP_MS = 300_000;
+const MOST_COLUMNS = 400;
+
+class Stream {
+  constructor(id) {
+    this.id = id;
+    this.known = false; // whether the monitor lists it, or only events named it
+    this.modalities = new Set();
+    this.detectors = [];
+    this.health = { state: "starting", cause: "" };
+    this.epoch = 0;
+    this.mediaS = 0;
+    this.canClip = false;
+    this.overlay = null; // { header, blob, at }
+    this.overlayEveryMs = 1_000;
+    this.scores = new Map(); // detector and modality -> { result, at }
+    this.histories = new Map(); // kind -> Series of { at, value, flagged }
+    this.meters = new Map(); // modality -> { level, at }
+    this.levels = new Map(); // modality -> Series of { at, value }
+    this.columns = []; // the newest spectrogram columns, each a Uint8Array
+    this.columnCount = 0; // how many there have ever been
+    this.groups = { list: [], at: 0 };
+  }
+
+  /** What its tile shows first. */
+  get face() {
+    for (const modality of ["video", "audio", "text"]) {
+      if (this.modalities.has(modality)) return modality;
+    }
+    return this.overlay ? "video" : "none";
+  }
+
+  get kinds() {
+    return [...this.histories.keys()];
+  }
+}
+
+export class Store {
+  constructor() {
+    this.streams = new Map();
+    this.book = new IncidentBook();
+    this.parts = new Map(); // components that are no streams -> health
+    this.dirty = new Set();
+    this.listeners = new Set();
+    this.scheduled = false;
+  }
+
+  /** `listener(ids of changed streams)`, at most once per animation frame; "" stands for the rest. */
+  subscribe(listener) {
+    this.listeners.add(listener);
+  }
+
+  touch(id) {
+    this.dirty.add(id);
+    if (this.scheduled) return;
+    this.scheduled = true;
+    requestAnimationFrame(() => {
+      this.scheduled = false;
+      const changed = this.dirty;
+      this.dirty = new Set();
+      for (const listener of this.listeners) listener(changed);
+    });
+  }
+
+  stream(id) {
+    let stream = this.streams.get(id);
+    if (!stream) {
+      stream = new Stream(id);
+      this.streams.set(id, stream);
+    }
+    return stream;
+  }
+
+  /** The answer of /api/streams: the whole truth about which streams there are. */
+  takeStreams(list) {
+    const listed = new Map();
+    for (const view of list) {
+      const stream = this.stream(view.stream);
+      Object.assign(stream, {
+        known: true,
+        modalities: new Set(view.modalities),
+        detectors: view.detectors,
+        health: view.health,
+        epoch: view.epoch,
+        mediaS: Math.max(view.media_s, view.epoch === stream.epoch ? stream.mediaS : 0),
+        canClip: view.can_clip,
+      });
+      listed.set(view.stream, stream);
+      this.touch(view.stream);
+    }
+    for (const id of this.streams.keys()) if (!listed.has(id)) this.touch(id);
+    this.streams = listed;
+  }
+
+  /** The answer of /api/status. */
+  takeParts(components) {
+    this.parts = new Map(
+      components.filter((part) => part.stream === null).map((part) => [part.component, part]),
+    );
+    this.touch("");
+  }
+
+  /** One JSON event. Returns what an alert changed in the book, else undefined. */
+  take(event) {
+    const at = performance.now();
+    if (event.type === "alert") {
+      const change = this.book.take(event);
+      if (change !== null) this.touch(event.stream);
+      return change;
+    }
+    if (event.type === "health" && event.stream === null) {
+      this.parts.set(event.component, event);
+      this.touch("");
+      return undefined;
+    }
+    if (!event.stream || !["health", "result", "meter"].includes(event.type)) return undefined;
+    const stream = this.stream(event.stream);
+    if (event.type === "health") {
+      if (event.component === `stream:${event.stream}`) stream.health = event;
+    } else {
+      stream.epoch = event.epoch ?? stream.epoch;
+      stream.mediaS = event.media_s ?? stream.mediaS;
+      if (event.type === "result") takeResult(stream, event, at);
+      else takeMeter(stream, event, at);
+    }
+    this.touch(event.stream);
+    return undefined;
+  }
+
+  /** One binary message: header length, header, JPEG. */
+  takeOverlay(buffer) {
+    const view = new DataView(buffer);
+    const length = view.getUint32(0);
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+    const stream = this.stream(header.stream);
+    const at = performance.now();
+    if (stream.overlay) {
+      const gapMs = Math.min(at - stream.overlay.at, 20_000);
+      stream.overlayEveryMs += 0.2 * (gapMs - stream.overlayEveryMs);
+    }
+    const blob = new Blob([new Uint8Array(buffer, 4 + length)], { type: header.content_type });
+    stream.overlay = { header, blob, at };
+    stream.epoch = header.epoch;
+    stream.mediaS = header.media_s;
+    this.touch(header.stream);
+  }
+}
+
+function takeResult(stream, result, at) {
+  stream.scores.set(`${result.detector} ${result.modality} ${result.participant}`, { result, at });
+  let history = stream.histories.get(result.kind);
+  if (!history) {
+    history = new Series(1200, KEEP_MS);
+    stream.histories.set(result.kind, history);
+  }
+  history.push({ at, value: result.confidence, flagged: result.is_ai_generated === true });
+  const groups = result.details?.groups;
+  if (Array.isArray(groups) && (groups.length > 0 || at - stream.groups.at > 20_000)) {
+    stream.groups = { list: groups, at };
+  }
+}
+
+function takeMeter(stream, meter, at) {
+  stream.meters.set(meter.modality, { level: meter.level, at });
+  let levels = stream.levels.get(meter.modality);
+  if (!levels) {
+    levels = new Series(600, KEEP_MS);
+    stream.levels.set(meter.modality, levels);
+  }
+  levels.push({ at, value: meter.level });
+  for (const text of meter.columns) {
+    stream.columns.push(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)));
+    stream.columnCount += 1;
+  }
+  if (stream.columns.length > MOST_COLUMNS) {
+    stream.columns.splice(0, stream.columns.length - MOST_COLUMNS);
+  }
+}
