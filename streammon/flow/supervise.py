@@ -60,20 +60,22 @@ async def keep_running(
         try:
             await run_once()
             return
-        except Permanent as error:
+        except Exception as raised:  # noqa: BLE001 - the worker border: it ends here
+            error = _sole(raised)
+        if (clock.now_ns() - started_ns) / 1e9 >= supervision.backoff.healthy_after_s:
+            attempt = defects = 0
+        if isinstance(error, Permanent):
             log.error("component_failed", extra={"component": name, "cause": str(error)})
             report(HealthState.FAILED, str(error))
             return
-        except Retryable as error:
-            healthy = _lived_s(clock, started_ns) >= supervision.backoff.healthy_after_s
-            attempt, defects = (0 if healthy else attempt), 0
+        if isinstance(error, Retryable):
+            defects = 0
             log.warning("component_retrying", extra={"component": name, "cause": str(error)})
             report(HealthState.RETRYING, str(error))
-        except Exception as error:  # the worker border: one defect must not stop the others
-            healthy = _lived_s(clock, started_ns) >= supervision.backoff.healthy_after_s
-            attempt, defects = (0 if healthy else attempt), (1 if healthy else defects + 1)
+        else:
+            defects += 1
             cause = f"defect: {type(error).__name__}: {error}"
-            log.exception("component_defect", extra={"component": name, "count": defects})
+            log.error("component_defect", exc_info=error, extra={"component": name})
             if defects >= supervision.most_defects:
                 report(HealthState.FAILED, f"{cause} (gave up after {defects})")
                 return
@@ -82,8 +84,14 @@ async def keep_running(
         attempt += 1
 
 
-def _lived_s(clock: Clock, started_ns: int) -> float:
-    return (clock.now_ns() - started_ns) / 1e9
+def _sole(error: Exception) -> Exception:
+    """What a task group's exception means: its `Permanent`, else its only or first cause."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    causes = [_sole(cause) for cause in error.exceptions]
+    defects = [cause for cause in causes if not isinstance(cause, Permanent | Retryable)]
+    permanent = [cause for cause in causes if isinstance(cause, Permanent)]
+    return (defects or permanent or causes)[0]
 
 
 async def until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:

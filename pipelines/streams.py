@@ -1,0 +1,104 @@
+"""One stream on its way from the source to the scheduler."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from streammon.core.ports import Source
+from streammon.core.types import (
+    AudioChunk,
+    Item,
+    Modality,
+    StreamId,
+    VideoFrame,
+    Window,
+    WindowSpec,
+)
+from streammon.windows.sliding import Windower, make_windower
+
+log = logging.getLogger(__name__)
+
+KEPT_FRAMES = 8
+"""Newest pictures kept for the overlay; the windows in flight hold the same arrays anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One detector's interest in one modality of a stream."""
+
+    detector: str
+    modality: Modality
+    spec: WindowSpec
+
+
+def modality_of(item: Item) -> Modality:
+    if isinstance(item, VideoFrame):
+        return Modality.VIDEO
+    return Modality.AUDIO if isinstance(item, AudioChunk) else Modality.TEXT
+
+
+class Stream:
+    """Cuts the items of one stream into windows for every detector that looks at it.
+
+    Looks that want the same cut share one windower, so a window is cut once and submitted to each.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        looks: Iterable[Look],
+        *,
+        submit: Callable[[str, Window], None],
+    ) -> None:
+        self.source = source
+        self.stream: StreamId = source.stream
+        self.modalities: frozenset[Modality] = source.modalities
+        self.looks = tuple(look for look in looks if look.modality in source.modalities)
+        self.epoch = 0
+        self.media_s = 0.0
+        self.captured_ns = 0
+        self.participants: set[str] = set()
+        self.frames: deque[VideoFrame] = deque(maxlen=KEPT_FRAMES)
+        self._submit = submit
+        self._windowers: dict[tuple[str, Modality, WindowSpec], Windower] = {}
+
+    @property
+    def has_video_detector(self) -> bool:
+        return any(look.modality is Modality.VIDEO for look in self.looks)
+
+    def take(self, item: Item) -> None:
+        """Note the item and submit every window that it completes."""
+        self.epoch, self.media_s, self.captured_ns = item.epoch, item.media_s, item.captured_ns
+        if isinstance(item, VideoFrame):
+            self.frames.append(item)
+        for names, windower in self._interested(item):
+            for window in windower.push(item):
+                for name in names:
+                    self._submit(name, window)
+
+    def finish(self) -> None:
+        """Submit what is begun and at least half full: nothing more will come."""
+        for (participant, modality, spec), windower in self._windowers.items():
+            names = self._names(modality, spec)
+            for window in windower.flush():
+                assert window.participant == participant
+                for name in names:
+                    self._submit(name, window)
+
+    def _interested(self, item: Item) -> Iterable[tuple[tuple[str, ...], Windower]]:
+        modality = modality_of(item)
+        for spec in dict.fromkeys(look.spec for look in self.looks if look.modality is modality):
+            key = (item.participant, modality, spec)
+            if key not in self._windowers:
+                self._windowers[key] = make_windower(
+                    self.stream, modality, spec, participant=item.participant
+                )
+            yield self._names(modality, spec), self._windowers[key]
+
+    def _names(self, modality: Modality, spec: WindowSpec) -> tuple[str, ...]:
+        return tuple(
+            look.detector for look in self.looks if look.modality is modality and look.spec == spec
+        )

@@ -1,0 +1,74 @@
+"""What has to be looked after while the monitor runs, twice a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from streammon.config import OverlayConfig
+from streammon.core.ports import Clock
+from streammon.core.types import HealthState, StreamId
+from streammon.pipelines.health import HealthBoard
+from streammon.pipelines.judging import Judge
+from streammon.pipelines.streams import Stream
+from streammon.scheduler.runner import Scheduler
+from streammon.sinks.outbox import Outbox
+from streammon.telemetry.metrics import Metrics
+
+TICK_S = 0.5
+GONE_AFTER_S = {HealthState.ENDED: 2.0, HealthState.FAILED: 2.0, HealthState.RETRYING: 30.0}
+"""How long a stream may give nothing, by its state, before its open incidents are closed."""
+
+
+class Tending:
+    """Closes incidents of streams that are gone, passes viewers' wishes on, keeps the figures."""
+
+    def __init__(
+        self,
+        streams: Mapping[StreamId, Stream],
+        settings: OverlayConfig,
+        *,
+        clock: Clock,
+        board: HealthBoard,
+        judge: Judge,
+        scheduler: Scheduler,
+        looked_at: Callable[[StreamId], bool],
+        outbox: Outbox,
+        metrics: Metrics,
+    ) -> None:
+        self._streams = streams
+        self._viewer_interval_s = 1.0 / settings.fps
+        self._clock = clock
+        self._board = board
+        self._judge = judge
+        self._scheduler = scheduler
+        self._looked_at = looked_at
+        self._outbox = outbox
+        self._metrics = metrics
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        due_ns = self._clock.now_ns()
+        while True:
+            now_ns = self._clock.now_ns()
+            self._metrics.loop_lag(max(0.0, (now_ns - due_ns) / 1e9))
+            for stream in self._streams.values():
+                await self._tend(stream, now_ns)
+            stored = self._outbox.stats()
+            self._metrics.outbox(stored.rows, stored.oldest_unacked_s)
+            due_ns = self._clock.now_ns() + round(TICK_S * 1e9)
+            await self._clock.sleep(TICK_S)
+
+    async def _tend(self, stream: Stream, now_ns: int) -> None:
+        name = stream.stream
+        looked_at = self._looked_at(name)
+        self._scheduler.set_viewer_interval(name, self._viewer_interval_s if looked_at else None)
+        health = self._board.of(f"stream:{name}")
+        if health is None:
+            return
+        self._metrics.stream_up(name, health.state in {HealthState.UP, HealthState.DEGRADED})
+        if stream.captured_ns:
+            self._metrics.frame_age(name, (now_ns - stream.captured_ns) / 1e9)
+        gone_s = (now_ns - health.since_ns) / 1e9
+        if gone_s > GONE_AFTER_S.get(health.state, float("inf")):
+            why = "the stream ended" if health.state is HealthState.ENDED else "the stream was lost"
+            await self._judge.end_stream(name, captured_ns=now_ns, why=why)

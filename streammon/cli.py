@@ -1,0 +1,195 @@
+"""The command line. Reads arguments and sets exit codes; the work is in `streammon.commands`.
+
+Exit codes: 0 fine, 2 bad usage or configuration, 3 could not drain in time, 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+from streammon import __version__
+from streammon.core.errors import ConfigError, Permanent, Retryable
+
+EXIT_OK, EXIT_ERROR, EXIT_USAGE, EXIT_NOT_DRAINED = 0, 1, 2, 3
+
+_UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = build_parser().parse_args(argv)
+    command = import_module(f"streammon.commands.{arguments.command}")
+    run: Callable[[argparse.Namespace], int] = command.run
+    try:
+        return run(arguments)
+    except ConfigError as error:
+        for line in str(error).splitlines():
+            print(f"streammon: {line}", file=sys.stderr)
+        return EXIT_USAGE
+    except (Permanent, Retryable) as error:
+        print(f"streammon: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output left; nothing to add
+        return EXIT_OK
+    except KeyboardInterrupt:
+        return EXIT_ERROR
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Exit 2 with the usage and where to read more."""
+        self.print_usage(sys.stderr)
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}\nSee `{self.prog} --help`.\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; importing nothing heavier than argparse."""
+    parser = _Parser(
+        prog="streammon",
+        description="Watch live video, sound and chat for synthetic media.",
+        epilog="Start here: `streammon demo`. Exit codes: 0 fine, 2 bad usage or config, "
+        "3 could not drain in time, 1 otherwise.",
+    )
+    parser.add_argument("--version", action="version", version=f"streammon {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for add in (_add_run, _add_demo, _add_check, _add_schema, _add_replay, _add_doctor):
+        add(commands)
+    return parser
+
+
+_Commands = argparse._SubParsersAction  # the only name argparse has for it
+
+
+def _new(
+    commands: _Commands[_Parser], name: str, *, text: str, more: str = ""
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_run(commands: _Commands[_Parser]) -> None:
+    parser = _new(
+        commands,
+        "run",
+        text="watch streams until stopped",
+        more="examples:\n"
+        "  streammon run monitoring_wall --source rtsp://user:password@camera/stream\n"
+        "  streammon run monitoring_wall --source lobby=rtsp://10.0.0.7/live --out alerts.jsonl\n"
+        "  streammon run chat_moderation --source chat:messages.jsonl\n"
+        "  streammon run my-monitor.yaml --duration 30s\n\n"
+        "The first SIGINT or SIGTERM drains what is in flight and exits 0; a second exits at once.",
+    )
+    parser.add_argument("config", metavar="CONFIG|NAME", help="a YAML file or a ready-made monitor")
+    parser.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        metavar="[NAME=]URL",
+        help="add a stream: a URL or file that FFmpeg opens, lavfi:..., webcam:0, chat:FILE.jsonl",
+    )
+    _add_live_options(parser)
+
+
+def _add_demo(commands: _Commands[_Parser]) -> None:
+    parser = _new(
+        commands,
+        "demo",
+        text="watch the bundled streams and open the wall",
+        more="Plays short bundled recordings in real time, some of them forged, and judges them\n"
+        "exactly as `run` judges live streams. Stop it with Ctrl-C.",
+    )
+    parser.add_argument("--headless", action="store_true", help="do not open a browser")
+    _add_live_options(parser)
+
+
+def _add_live_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--duration", type=_duration_s, metavar="TIME", help="stop after this long: 30s, 5m, 1h"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="also write every result, alert and health as JSONL",
+    )
+    parser.add_argument("--host", help="address of the wall (default: from the config, 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port of the wall; 0 takes a free one")
+    parser.add_argument("--no-server", action="store_true", help="run without the wall")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--quiet", action="store_true", help="no table or lines on the terminal")
+    _add_logging(parser)
+
+
+def _add_check(commands: _Commands[_Parser]) -> None:
+    parser = _new(
+        commands,
+        "check",
+        text="check a configuration and say precisely what is wrong",
+        more="Exit 0 when it is fine, 2 with one line per problem: field, value, what is allowed.",
+    )
+    parser.add_argument("config", metavar="CONFIG|NAME", nargs="+")
+
+
+def _add_schema(commands: _Commands[_Parser]) -> None:
+    parser = _new(commands, "schema", text="print the JSON Schema of the configuration")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write it there instead")
+
+
+def _add_replay(commands: _Commands[_Parser]) -> None:
+    parser = _new(
+        commands,
+        "replay",
+        text="judge recordings faster than real time",
+        more="Media files, and chat as JSONL with captured_s, author_id and text per line. The\n"
+        "same input gives byte-equal results. Without --json a summary is printed.",
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path)
+    parser.add_argument(
+        "--pipeline",
+        default="monitoring_wall",
+        metavar="CONFIG|NAME",
+        help="the monitor whose detectors and rules judge (default: monitoring_wall)",
+    )
+    parser.add_argument(
+        "--json",
+        metavar="OUT",
+        help="write results, alerts and health there, one per line; - is stdout",
+    )
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
+    _add_logging(parser)
+
+
+def _add_doctor(commands: _Commands[_Parser]) -> None:
+    parser = _new(
+        commands, "doctor", text="say what is installed, what is missing and what to do about it"
+    )
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def _add_logging(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--log-level",
+        default="warning",
+        choices=["debug", "info", "warning", "error"],
+        help="on stderr (default: warning)",
+    )
+    parser.add_argument("--log-json", action="store_true", help="log as JSON lines")
+
+
+def _duration_s(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", text.strip())
+    if match is None or float(match.group(1)) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time; write 30s, 5m or 1h")
+    return float(match.group(1)) * _UNITS_S[match.group(2)]

@@ -1,0 +1,27 @@
+"""`streammon check`: is this configuration usable, and if not, precisely why."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from streammon.core.errors import ConfigError
+from streammon.pipelines import presets
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit code 0 when every named configuration is usable, else 2."""
+    broken = False
+    for name in arguments.config:
+        try:
+            config = presets.load(name)
+        except ConfigError as error:
+            broken = True
+            for line in str(error).splitlines():
+                print(f"{name}: {line}", file=sys.stderr)
+            continue
+        print(
+            f"{name}: fine ({len(config.sources)} sources, {len(config.detectors)} detectors, "
+            f"{len(config.sinks)} sinks)"
+        )
+    return 2 if broken else 0

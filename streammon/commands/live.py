@@ -1,0 +1,128 @@
+"""Runs one monitor with its outbox, its wall and its sinks; shared by `run` and `demo`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from streammon.config import MonitorConfig, state_folder
+from streammon.core.clock import MonotonicClock
+from streammon.flow.signals import stop_on_signals
+from streammon.pipelines import building
+from streammon.pipelines.monitor import Monitor
+from streammon.server.app import build_app
+from streammon.server.serve import serving
+from streammon.sinks.outbox import Outbox
+from streammon.sinks.websocket_hub import Hub
+from streammon.sinks.wire import WallClock
+from streammon.telemetry.logs import setup_logging
+from streammon.telemetry.metrics import Metrics
+
+EXIT_OK, EXIT_NOT_DRAINED = 0, 3
+
+
+def changes(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the command line lays over the configuration."""
+    server: dict[str, Any] = {}
+    if arguments.host is not None:
+        server["host"] = arguments.host
+    if arguments.port is not None:
+        server["port"] = arguments.port
+    if arguments.no_server:
+        server["enabled"] = False
+    sinks: dict[str, Any] = {}
+    if arguments.out is not None:
+        sinks["out"] = {"type": "jsonl", "path": str(arguments.out)}
+    if not arguments.quiet:
+        sinks["console"] = {"type": "console"}
+    tree: dict[str, Any] = {}
+    if server:
+        tree["server"] = server
+    if sinks:
+        tree["sinks"] = sinks
+    if arguments.device is not None:
+        tree["scheduler"] = {"device": arguments.device}
+    return tree
+
+
+def watch(
+    config: MonitorConfig,
+    arguments: argparse.Namespace,
+    *,
+    announce: Callable[[str], None],
+) -> int:
+    """Run until stopped, out of sources, or out of `--duration`; returns the exit code."""
+    setup_logging(arguments.log_level, as_json=arguments.log_json)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_watch(config, arguments.duration, announce))
+
+
+async def _watch(
+    config: MonitorConfig, duration_s: float | None, announce: Callable[[str], None]
+) -> int:
+    stop = asyncio.Event()
+    with stop_on_signals(stop):
+        async with _monitor(config, announce) as monitor:
+            timer = None
+            if duration_s is not None:
+                timer = asyncio.get_running_loop().call_later(duration_s, stop.set)
+            try:
+                drained = await monitor.run(stop)
+            finally:
+                if timer is not None:
+                    timer.cancel()
+    return EXIT_OK if drained else EXIT_NOT_DRAINED
+
+
+@asynccontextmanager
+async def _monitor(
+    config: MonitorConfig, announce: Callable[[str], None]
+) -> AsyncIterator[Monitor]:
+    """A monitor with its outbox open and its wall being served."""
+    parts = building.build(config)
+    clock, metrics = MonotonicClock(), Metrics()
+    wall = WallClock(clock)
+    async with AsyncExitStack() as stack:
+        outbox = await stack.enter_async_context(
+            Outbox(config.outbox, _outbox_path(config), clock=clock)
+        )
+        hub = Hub(
+            outbox,
+            wall=wall,
+            max_clients=config.server.max_clients,
+            hello=lambda: {"monitor": config.name, "streams": list(config.sources)},
+        )
+        monitor = Monitor(
+            config,
+            parts,
+            clock=clock,
+            outbox=outbox,
+            hub=hub,
+            metrics=metrics,
+            wall=wall,
+            origin=uuid.uuid4().hex,
+        )
+        if config.server.enabled:
+            app = build_app(monitor.status, hub, metrics, config.server)
+            url = await stack.enter_async_context(serving(app, config.server))
+            announce(url)
+        yield monitor
+
+
+def _outbox_path(config: MonitorConfig) -> Path | str:
+    if config.outbox.path is None:
+        return state_folder() / f"{config.name}.outbox.db"
+    return config.outbox.path if str(config.outbox.path) != ":memory:" else ":memory:"
+
+
+def say(text: str) -> None:
+    """One line for people, on stderr: stdout belongs to sinks."""
+    print(text, file=sys.stderr, flush=True)

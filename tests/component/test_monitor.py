@@ -1,0 +1,266 @@
+"""The monitor put together: real outbox, real hub, real scheduler; scripted sources."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from streammon.alerts.sequential import CusumConfig
+from streammon.config import MonitorConfig, OutboxConfig, parse_config
+from streammon.core.clock import MonotonicClock
+from streammon.core.errors import Permanent, Retryable
+from streammon.core.ports import Detector, Sink, Source, StoredAlert
+from streammon.core.types import (
+    Alert,
+    AlertState,
+    DetectionResult,
+    Health,
+    HealthState,
+    Item,
+    Outgoing,
+    Overlay,
+)
+from streammon.flow import supervise
+from streammon.pipelines.building import Parts
+from streammon.pipelines.monitor import Monitor
+from streammon.sinks.outbox import Outbox
+from streammon.sinks.websocket_hub import Hub
+from streammon.sinks.wire import WallClock
+from streammon.telemetry.metrics import Metrics
+from tests.fakes import Brightness, Pause, RecordingSink, ScriptedSource, a_frame
+
+QUICK = {
+    "drain_s": 5.0,
+    "alerts": {"hold_s": 0.0, "clear_s": 0.5, "cool_down_s": 0.5, "update_every_s": 1.0},
+    "scheduler": {"device": "cpu", "cpu_threads": 1, "batch_wait_s": 0.0},
+}
+
+
+def bright(count: int, *, first: int = 0) -> list[Item]:
+    return [a_frame(first + n, media_s=(first + n) * 0.5, level=250) for n in range(count)]
+
+
+def dark(count: int, *, first: int = 0) -> list[Item]:
+    return [a_frame(first + n, media_s=(first + n) * 0.5, level=3) for n in range(count)]
+
+
+def paced(items: Sequence[Item | Exception]) -> list[Item | Pause | Exception]:
+    """A little real time between items, so that each window is seen before the next."""
+    return [step for item in items for step in (item, Pause(0.01))]
+
+
+@asynccontextmanager
+async def a_monitor(
+    sources: Sequence[Source],
+    *,
+    detectors: Sequence[Detector] | None = None,
+    sinks: Sequence[Sink] = (),
+    changes: dict[str, Any] | None = None,
+) -> AsyncGenerator[tuple[Monitor, Outbox]]:
+    config: MonitorConfig = parse_config({**QUICK, **(changes or {})})
+    clock = MonotonicClock()
+    wall = WallClock(clock)
+    found = detectors if detectors is not None else [Brightness()]
+    parts = Parts(
+        sources=tuple(sources),
+        detectors={detector.name: detector for detector in found},
+        rules={"default": CusumConfig(type="cusum").build("default")},
+        sinks=tuple(sinks),
+    )
+    async with Outbox(OutboxConfig(), ":memory:", clock=clock) as outbox:
+        hub = Hub(outbox, wall=wall, max_clients=10, hello=dict)
+        monitor = Monitor(
+            config,
+            parts,
+            clock=clock,
+            outbox=outbox,
+            hub=hub,
+            metrics=Metrics(),
+            wall=wall,
+            origin="test",
+        )
+        yield monitor, outbox
+
+
+def of(sink: RecordingSink, kind: type[Outgoing]) -> list[Any]:
+    return [item for item in sink.items if isinstance(item, kind)]
+
+
+async def test_a_stream_that_deserves_it_gets_an_incident_from_open_to_close() -> None:
+    sink = RecordingSink()
+    source = ScriptedSource("cam", paced([*bright(24), *dark(40, first=24)]))
+    async with a_monitor([source], sinks=[sink]) as (monitor, outbox):
+        assert await monitor.run(asyncio.Event())
+        stored = await outbox.recent(100)
+    alerts: list[Alert] = of(sink, Alert)
+    assert [alerts[0].state, alerts[-1].state] == [AlertState.OPENED, AlertState.CLOSED]
+    assert {alert.kind for alert in alerts} == {"brightness"}
+    assert [row.alert_id for row in stored] == [alert.alert_id for alert in alerts]
+
+
+async def test_a_clean_stream_gets_none() -> None:
+    sink = RecordingSink()
+    async with a_monitor([ScriptedSource("cam", paced(dark(30)))], sinks=[sink]) as (monitor, _):
+        assert await monitor.run(asyncio.Event())
+    assert of(sink, DetectionResult)
+    assert not of(sink, Alert)
+
+
+async def test_health_tells_the_life_of_a_stream() -> None:
+    sink = RecordingSink()
+    async with a_monitor([ScriptedSource("cam", paced(dark(4)))], sinks=[sink]) as (monitor, _):
+        await monitor.run(asyncio.Event())
+    states = [item.state for item in of(sink, Health) if item.component == "stream:cam"]
+    assert states == [HealthState.STARTING, HealthState.UP, HealthState.ENDED]
+
+
+async def test_a_stream_that_fails_for_good_does_not_stop_its_sibling() -> None:
+    sink = RecordingSink()
+    broken = ScriptedSource("broken", [Permanent("no such path: check the URL")])
+    healthy = ScriptedSource("healthy", paced(dark(12)))
+    async with a_monitor([broken, healthy], sinks=[sink]) as (monitor, _):
+        assert await monitor.run(asyncio.Event())
+        views = {view.stream: view.health for view in monitor.status.streams()}
+    assert views["broken"].state is HealthState.FAILED  # type: ignore[index]
+    assert "check the URL" in views["broken"].cause  # type: ignore[index]
+    assert {result.stream for result in of(sink, DetectionResult)} == {"healthy"}
+
+
+async def test_a_lost_connection_is_opened_again_in_a_new_epoch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervise.Backoff, "delay_s", lambda self, attempt: 0.01)
+    sink = RecordingSink()
+    script = paced([*dark(6), Retryable("no packets for 5 s"), *dark(6)])
+    source = ScriptedSource("cam", script)
+    async with a_monitor([source], sinks=[sink]) as (monitor, _):
+        await monitor.run(asyncio.Event())
+    assert source.opened == source.closed == 2
+    assert {result.epoch for result in of(sink, DetectionResult)} == {0, 1}
+    causes = [item.cause for item in of(sink, Health) if item.state is HealthState.RETRYING]
+    assert causes == ["no packets for 5 s"]
+
+
+async def test_stop_closes_sources_judges_what_is_in_flight_and_closes_incidents() -> None:
+    sink = RecordingSink()
+    source = ScriptedSource("cam", paced(bright(24)), stays_open=True)
+    async with a_monitor([source], sinks=[sink]) as (monitor, _):
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(monitor.run(stop))
+            while not monitor.status.open_incidents():  # noqa: ASYNC110 - looked at from outside
+                await asyncio.sleep(0.01)
+            stop.set()
+        assert running.result()
+    assert source.closed == 1
+    assert not sink.is_open
+    last: Alert = of(sink, Alert)[-1]
+    assert last.state is AlertState.CLOSED
+    assert "stopped" in last.why
+    assert monitor.status.open_incidents() == ()
+
+
+async def test_a_sink_that_fails_for_good_stops_neither_detection_nor_its_sibling() -> None:
+    dead = RecordingSink("dead", failures=[Permanent("no such topic: create it")])
+    alive = RecordingSink("alive")
+    source = ScriptedSource("cam", paced(bright(24)))
+    async with a_monitor([source], sinks=[dead, alive]) as (monitor, _):
+        await monitor.run(asyncio.Event())
+        health = {item.component: item for item in monitor.status.health()}
+    assert health["sink:dead"].state is HealthState.FAILED
+    assert of(alive, Alert)
+
+
+async def test_a_sink_that_was_away_gets_the_item_it_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervise.Backoff, "delay_s", lambda self, attempt: 0.01)
+    sink = RecordingSink(failures=[Retryable("connection reset")])
+    source = ScriptedSource("cam", paced(dark(10)))
+    async with a_monitor([source], sinks=[sink]) as (monitor, _):
+        await monitor.run(asyncio.Event())
+    first: Health = of(sink, Health)[0]
+    assert first.state in {HealthState.STARTING, HealthState.UP}
+    assert len(of(sink, DetectionResult)) == 5
+
+
+class AcceptingSink(RecordingSink):
+    """Takes alerts from the outbox; away for the first `refusals` batches."""
+
+    def __init__(self, name: str, *, refusals: int = 0) -> None:
+        super().__init__(name)
+        self.accepted: list[StoredAlert] = []
+        self._refusals = refusals
+
+    async def deliver_alerts(self, batch: Sequence[StoredAlert]) -> None:
+        if self._refusals:
+            self._refusals -= 1
+            raise Retryable("the broker is away")
+        self.accepted += batch
+
+
+async def test_a_durable_sink_gets_every_alert_in_order_through_the_outbox() -> None:
+    sink = AcceptingSink("broker", refusals=2)
+    source = ScriptedSource("cam", paced([*bright(24), *dark(40, first=24)]))
+    async with a_monitor([source], sinks=[sink]) as (monitor, outbox):
+        assert await monitor.run(asyncio.Event())
+        stored = await outbox.recent(100)
+    assert len(stored) >= 2
+    assert [row.seq for row in sink.accepted] == [row.seq for row in stored]
+    assert not of(sink, Alert), "alerts of durable sinks come from the outbox alone"
+
+
+async def test_a_broker_that_stays_away_leaves_its_alerts_in_the_outbox() -> None:
+    sink = AcceptingSink("broker", refusals=10**6)
+    source = ScriptedSource("cam", paced(bright(24)))
+    async with a_monitor([source], sinks=[sink], changes={"drain_s": 0.5}) as (monitor, outbox):
+        assert await monitor.run(asyncio.Event())
+        assert outbox.stats().cursors["broker"] == 0
+        assert await outbox.read("broker", 10)
+
+
+async def test_a_picture_is_kept_when_an_incident_opens_though_nobody_looks() -> None:
+    sink = RecordingSink(wants=lambda item: not isinstance(item, Overlay))
+    source = ScriptedSource("cam", paced(bright(24)))
+    async with a_monitor([source], sinks=[sink]) as (monitor, _):
+        await monitor.run(asyncio.Event())
+    opened: Alert = of(sink, Alert)[0]
+    jpeg = monitor.status.snapshot(opened.incident_id)
+    assert jpeg is not None
+    assert jpeg[:2] == b"\xff\xd8"
+    assert opened.evidence_ref == f"/api/incidents/{opened.incident_id}/snapshot.jpg"
+
+
+async def test_overlays_go_to_a_sink_that_wants_them_and_show_scored_frames() -> None:
+    sink = RecordingSink()
+    source = ScriptedSource("cam", paced(dark(12)))
+    async with a_monitor([source], sinks=[sink]) as (monitor, _):
+        await monitor.run(asyncio.Event())
+    overlays: list[Overlay] = of(sink, Overlay)
+    scored = {(result.epoch, result.end_s) for result in of(sink, DetectionResult)}
+    assert overlays
+    for overlay in overlays:
+        assert overlay.results
+        assert all((result.epoch, result.end_s) in scored for result in overlay.results)
+
+
+class Crashing(Brightness):
+    """A detector with a defect."""
+
+    def score(self, batch: Sequence[Any]) -> Sequence[DetectionResult]:
+        raise ZeroDivisionError("a defect in the model")
+
+
+async def test_a_detector_with_a_defect_fails_loudly_and_alone() -> None:
+    sink = RecordingSink()
+    source = ScriptedSource("cam", paced(dark(30)))
+    detectors = [Crashing("crashing"), Brightness("fine")]
+    async with a_monitor([source], detectors=detectors, sinks=[sink]) as (monitor, _):
+        assert await monitor.run(asyncio.Event())
+        health = {item.component: item for item in monitor.status.health()}
+    assert health["detector:crashing"].state is HealthState.FAILED
+    assert {result.detector for result in of(sink, DetectionResult)} == {"fine"}
