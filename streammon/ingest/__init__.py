@@ -1,0 +1,1 @@
+"""Sources: everything that brings media or text in. One adapter a file."""

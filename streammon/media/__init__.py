@@ -1,0 +1,1 @@
+"""Encoded packets kept, decoded only when wanted, converted only when sampled, remuxed to clips."""
