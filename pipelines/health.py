@@ -10,19 +10,23 @@ from streammon.flow.supervise import Report
 
 
 class HealthBoard:
-    """Used on the event loop only. `tell` is called for each change, never for a repeat."""
+    """Used on the event loop only. Listeners hear of each change, never of a repeat."""
 
-    def __init__(self, clock: Clock, tell: Callable[[Health], None]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._tell = tell
+        self._listeners: list[Callable[[Health], None]] = []
         self._newest: dict[str, Health] = {}
+
+    def listen(self, hear: Callable[[Health], None]) -> None:
+        self._listeners.append(hear)
 
     def post(self, health: Health) -> None:
         before = self._newest.get(health.component)
         if before and (before.state, before.cause) == (health.state, health.cause):
             return
         self._newest[health.component] = health
-        self._tell(health)
+        for hear in self._listeners:
+            hear(health)
 
     def reporter(self, component: str, stream: StreamId | None = None) -> Report:
         """A function by which one component reports its state and cause."""

@@ -4,46 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from streammon.alerts.incidents import IncidentBook
 from streammon.config import MonitorConfig
-from streammon.core.ports import Clock, StoredAlert
-from streammon.core.types import (
-    Alert,
-    AudioChunk,
-    ChatMessage,
-    DetectionResult,
-    Item,
-    Modality,
-    StreamId,
-    VideoFrame,
-)
+from streammon.core.ports import Clock
+from streammon.core.types import Alert, DetectionResult, StreamId
 from streammon.evidence.store import SnapshotStore
 from streammon.flow.channel import Channel, WhenFull
 from streammon.flow.supervise import until
-from streammon.overlay.meter import ChatMeter, audio_meter
 from streammon.pipelines.building import Parts
+from streammon.pipelines.figures import Figures
 from streammon.pipelines.health import HealthBoard
 from streammon.pipelines.ingesting import ingest_all
 from streammon.pipelines.judging import Judge
 from streammon.pipelines.outlets import Outlet, Outlets
 from streammon.pipelines.pictures import Pictures
+from streammon.pipelines.routing import Routes
 from streammon.pipelines.status import Status
-from streammon.pipelines.streams import Look, Stream, modality_of
+from streammon.pipelines.streams import Look, Stream
 from streammon.pipelines.tending import Tending
 from streammon.scheduler.runner import Scheduler
 from streammon.sinks.outbox import Outbox
-from streammon.sinks.websocket_hub import Hub, Live
+from streammon.sinks.websocket_hub import Hub
 from streammon.sinks.wire import WallClock
 from streammon.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
 SNAPSHOT_BYTES = 64 * 2**20
-RESULTS_WAITING = 256
-ALERTS_WAITING = 256
+WAITING = 256
+"""Results waiting for the rules, and alerts for the outbox; full, the sender waits."""
 
 
 class Monitor:
@@ -68,62 +59,41 @@ class Monitor:
         self._drain_s = config.drain_s
         self._clock = clock
         self._outbox = outbox
-        self._hub = hub
-        self._metrics = metrics
-        self._board = HealthBoard(clock, self._tell)
-        self._outlets = self._make_outlets(parts)
+        self._board = HealthBoard(clock)
         self._scheduler = Scheduler(
             parts.detectors, config.scheduler, clock=clock, report=self._board.post
         )
-        self._streams = self._make_streams(parts)
-        self._chat_meters = {
-            name: ChatMeter(name)
-            for name, stream in self._streams.items()
-            if Modality.TEXT in stream.modalities
-        }
-        self._results: Channel[DetectionResult] = Channel(
-            "results", RESULTS_WAITING, WhenFull.BLOCK
-        )
-        self._alerts: Channel[Alert] = Channel("alerts", ALERTS_WAITING, WhenFull.BLOCK)
-        self._book = IncidentBook(
-            config.alerts, parts.rules, origin=origin, evidence_ref=_snapshot_path
-        )
-        self._judge = Judge(
-            self._book,
-            outbox,
-            wall=wall,
-            tell_result=self._tell_result,
-            tell_alert=self._tell_alert,
-            set_risk=self._scheduler.set_risk,
-            alerts=self._alerts,
-        )
+        self._streams = _streams(parts, self._scheduler)
+        self._outlets = self._make_outlets(parts, hub, metrics)
+        self._results: Channel[DetectionResult] = Channel("results", WAITING, WhenFull.BLOCK)
+        self._alerts: Channel[Alert] = Channel("alerts", WAITING, WhenFull.BLOCK)
+        book = IncidentBook(config.alerts, parts.rules, origin=origin, evidence_ref=_snapshot_path)
         snapshots = SnapshotStore(SNAPSHOT_BYTES)
         self._painting = ThreadPoolExecutor(1, thread_name_prefix="paint")
         self._pictures = Pictures(
             config.overlay,
             snapshots,
             executor=self._painting,
-            looked_at=self._looked_at,
-            incidents=self._incidents_of,
-            tell=self._tell,
+            looked_at=self._outlets.looked_at,
+            incidents=book.open_incidents,
+            tell=self._outlets.tell,
         )
-        self._tending = Tending(
+        self._routes = Routes(
             self._streams,
-            config.overlay,
             clock=clock,
-            board=self._board,
-            judge=self._judge,
-            scheduler=self._scheduler,
-            looked_at=self._looked_at,
-            outbox=outbox,
+            outlets=self._outlets,
+            pictures=self._pictures,
             metrics=metrics,
         )
+        self._judge = self._make_judge(book, wall)
+        self._tending = self._make_tending(config, hub, metrics)
+        self._board.listen(self._outlets.tell)
         self.status = Status(
             config.name,
             config.description,
             streams=self._streams,
             board=self._board,
-            book=self._book,
+            book=book,
             snapshots=snapshots,
         )
 
@@ -190,7 +160,7 @@ class Monitor:
             clock=self._clock,
             demand=self._scheduler.demand,
             reporter=lambda name: self._board.reporter(f"stream:{name}", name),
-            take=self._take,
+            take=self._routes.take,
         )
 
     async def _infer(self) -> None:
@@ -199,58 +169,50 @@ class Monitor:
         finally:
             self._results.close()
 
-    def _take(self, stream: Stream, item: Item) -> None:
-        modality = modality_of(item)
-        self._metrics.item(stream.stream, modality.value)
-        stream.take(item)
-        if isinstance(item, VideoFrame):
-            self._pictures.saw_frame(stream, item)
-        elif isinstance(item, ChatMessage):
-            if meter := self._chat_meters[stream.stream].push(item):
-                self._tell(meter)
-        elif isinstance(item, AudioChunk) and self._hub.viewers(stream.stream):
-            self._tell(audio_meter(item))
-
-    def _tell(self, item: Live) -> None:
-        self._outlets.tell(item)
-
-    def _tell_result(self, result: DetectionResult) -> None:
-        self._metrics.result(result.detector, abstained=result.confidence is None)
-        age_s = (self._clock.now_ns() - result.captured_ns) / 1e9
-        self._metrics.window_age(result.detector, max(0.0, age_s))
-        self._outlets.tell(result)
-        self._pictures.saw_result(self._streams[result.stream], result)
-
-    def _tell_alert(self, stored: StoredAlert, alert: Alert) -> None:
-        self._outlets.tell_alert(stored, alert)
-        self._pictures.saw_alert(self._streams[alert.stream], alert)
-
-    def _looked_at(self, stream: StreamId) -> bool:
-        return self._hub.viewers(stream) or self._outlets.want_pictures
-
-    def _incidents_of(self, stream: StreamId) -> tuple[Alert, ...]:
-        return tuple(alert for alert in self._book.open_incidents() if alert.stream == stream)
-
-    def _make_outlets(self, parts: Parts) -> Outlets:
+    def _make_outlets(self, parts: Parts, hub: Hub, metrics: Metrics) -> Outlets:
         outlets = [
             Outlet(
                 sink,
                 self._outbox,
                 clock=self._clock,
                 report=self._board.reporter(f"sink:{sink.name}"),
-                metrics=self._metrics,
+                metrics=metrics,
             )
             for sink in parts.sinks
         ]
-        return Outlets(self._hub, outlets, self._metrics)
+        return Outlets(hub, outlets, metrics)
 
-    def _make_streams(self, parts: Parts) -> Mapping[StreamId, Stream]:
-        streams: dict[StreamId, Stream] = {}
-        for source in parts.sources:
-            self._scheduler.add_stream(source.stream, source.modalities)
-            looks = [Look(*look) for look in self._scheduler.wants(source.stream)]
-            streams[source.stream] = Stream(source, looks, submit=self._scheduler.submit)
-        return streams
+    def _make_judge(self, book: IncidentBook, wall: WallClock) -> Judge:
+        return Judge(
+            book,
+            self._outbox,
+            wall=wall,
+            tell_result=self._routes.tell_result,
+            tell_alert=self._routes.tell_alert,
+            set_risk=self._scheduler.set_risk,
+            alerts=self._alerts,
+        )
+
+    def _make_tending(self, config: MonitorConfig, hub: Hub, metrics: Metrics) -> Tending:
+        figures = Figures(
+            metrics,
+            scheduler=self._scheduler,
+            outlets=self._outlets,
+            hub=hub,
+            outbox=self._outbox,
+        )
+        self._board.listen(figures.count_health)
+        return Tending(
+            self._streams,
+            config.overlay,
+            clock=self._clock,
+            board=self._board,
+            judge=self._judge,
+            scheduler=self._scheduler,
+            looked_at=self._outlets.looked_at,
+            figures=figures,
+            metrics=metrics,
+        )
 
     def _undrained(self) -> bool:
         """What was left after the deadline; alerts in the outbox do not count as lost."""
@@ -258,6 +220,15 @@ class Monitor:
         stored = self._outbox.stats().rows
         log.warning("not_drained", extra={"waiting": waiting, "alerts_in_outbox": stored})
         return not waiting and not len(self._results) and not len(self._alerts)
+
+
+def _streams(parts: Parts, scheduler: Scheduler) -> dict[StreamId, Stream]:
+    streams: dict[StreamId, Stream] = {}
+    for source in parts.sources:
+        scheduler.add_stream(source.stream, source.modalities)
+        looks = [Look(*look) for look in scheduler.wants(source.stream)]
+        streams[source.stream] = Stream(source, looks, submit=scheduler.submit)
+    return streams
 
 
 def _snapshot_path(incident_id: str) -> str:

@@ -105,6 +105,10 @@ class Outlets:
         self.want_pictures = any(outlet.sink.wants(_ANY_PICTURE) for outlet in outlets)
         """Whether a sink takes overlays, whoever else looks."""
 
+    def looked_at(self, stream: StreamId) -> bool:
+        """Whether somebody wants pictures of this stream now."""
+        return self.want_pictures or self._hub.viewers(stream)
+
     async def join(self, outbox: Outbox) -> None:
         """Have the outbox keep alerts for each durable sink; before the first alert."""
         durable = [outlet.sink.name for outlet in self._outlets if outlet.durable]
@@ -135,6 +139,10 @@ class Outlets:
         async with asyncio.TaskGroup() as group:
             for outlet in self._outlets:
                 group.create_task(outlet.run(), name=f"sink:{outlet.sink.name}")
+
+    def dropped(self) -> dict[str, int]:
+        """Events, by sink, that gave way to newer ones so far."""
+        return {outlet.sink.name: outlet.events.dropped for outlet in self._outlets}
 
     def undelivered(self) -> dict[str, int]:
         """Events, by sink, that are still waiting."""

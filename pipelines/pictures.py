@@ -45,7 +45,7 @@ class Pictures:
         *,
         executor: Executor,
         looked_at: Callable[[StreamId], bool],
-        incidents: Callable[[StreamId], tuple[Alert, ...]],
+        incidents: Callable[[], tuple[Alert, ...]],
         tell: Callable[[Overlay], None],
     ) -> None:
         self._interval_s = 1.0 / settings.fps
@@ -95,8 +95,9 @@ class Pictures:
                     continue
                 easel.wanted = None
                 results = _still_valid(easel.newest.values(), frame)
+                incidents = tuple(one for one in self._incidents() if one.stream == stream)
                 overlay = await loop.run_in_executor(
-                    self._executor, self._paint, frame, results, self._incidents(stream)
+                    self._executor, self._paint, frame, results, incidents
                 )
                 for incident_id in self._opened.pop(stream, ()):
                     self._snapshots.put(incident_id, overlay.jpeg)

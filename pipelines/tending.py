@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from streammon.config import OverlayConfig
 from streammon.core.ports import Clock
 from streammon.core.types import HealthState, StreamId
+from streammon.pipelines.figures import Figures
 from streammon.pipelines.health import HealthBoard
 from streammon.pipelines.judging import Judge
 from streammon.pipelines.streams import Stream
 from streammon.scheduler.runner import Scheduler
-from streammon.sinks.outbox import Outbox
 from streammon.telemetry.metrics import Metrics
 
 TICK_S = 0.5
@@ -32,7 +32,7 @@ class Tending:
         judge: Judge,
         scheduler: Scheduler,
         looked_at: Callable[[StreamId], bool],
-        outbox: Outbox,
+        figures: Figures,
         metrics: Metrics,
     ) -> None:
         self._streams = streams
@@ -42,7 +42,7 @@ class Tending:
         self._judge = judge
         self._scheduler = scheduler
         self._looked_at = looked_at
-        self._outbox = outbox
+        self._figures = figures
         self._metrics = metrics
 
     async def run(self) -> None:
@@ -53,8 +53,7 @@ class Tending:
             self._metrics.loop_lag(max(0.0, (now_ns - due_ns) / 1e9))
             for stream in self._streams.values():
                 await self._tend(stream, now_ns)
-            stored = self._outbox.stats()
-            self._metrics.outbox(stored.rows, stored.oldest_unacked_s)
+            self._figures.update()
             due_ns = self._clock.now_ns() + round(TICK_S * 1e9)
             await self._clock.sleep(TICK_S)
 

@@ -15,6 +15,7 @@ import uvloop
 
 from streammon.config import MonitorConfig, state_folder
 from streammon.core.clock import MonotonicClock
+from streammon.core.types import HealthState
 from streammon.flow.signals import stop_on_signals
 from streammon.pipelines import building
 from streammon.pipelines.monitor import Monitor
@@ -26,7 +27,7 @@ from streammon.sinks.wire import WallClock
 from streammon.telemetry.logs import setup_logging
 from streammon.telemetry.metrics import Metrics
 
-EXIT_OK, EXIT_NOT_DRAINED = 0, 3
+EXIT_OK, EXIT_ERROR, EXIT_NOT_DRAINED = 0, 1, 3
 
 
 def changes(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -79,7 +80,20 @@ async def _watch(
             finally:
                 if timer is not None:
                     timer.cancel()
+            if _say_if_nothing_worked(monitor):
+                return EXIT_ERROR
     return EXIT_OK if drained else EXIT_NOT_DRAINED
+
+
+def _say_if_nothing_worked(monitor: Monitor) -> bool:
+    """Whether every stream failed for good; then each cause is said."""
+    views = monitor.status.streams()
+    failed = [view for view in views if view.health.state is HealthState.FAILED]
+    if len(failed) < len(views):
+        return False
+    for view in failed:
+        say(f"streammon: {view.stream}: {view.health.cause}")
+    return True
 
 
 @asynccontextmanager

@@ -137,3 +137,15 @@ def test_a_port_in_use_is_a_clear_error(tmp_path: Path) -> None:
             assert second.process.wait(30) == 1
         assert port in second.tail()
         assert program.stop() == 0
+
+
+def test_a_run_of_which_every_source_fails_for_good_ends_with_1_and_the_cause(
+    tmp_path: Path,
+) -> None:
+    missing = str(tmp_path / "missing.mp4")
+    with streammon(
+        tmp_path, "run", "monitoring_wall", "--source", missing, "--no-server", "--quiet"
+    ) as program:
+        assert program.process.wait(30) == 1
+    assert "missing" in program.tail()
+    assert "no such file" in program.tail()

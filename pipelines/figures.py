@@ -1,0 +1,63 @@
+"""Brings the counts that the parts keep themselves into the metrics, twice a second."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Literal
+
+from streammon.core.types import Health, HealthState
+from streammon.pipelines.outlets import Outlets
+from streammon.scheduler.runner import Scheduler
+from streammon.sinks.outbox import Outbox
+from streammon.sinks.websocket_hub import Hub
+from streammon.telemetry.metrics import Metrics
+
+_OUTCOMES: tuple[Literal["scored", "replaced", "not_due", "failed"], ...] = (
+    "scored",
+    "replaced",
+    "not_due",
+    "failed",
+)
+
+
+class Figures:
+    """Adds what a count has grown by since the last look. Event loop only."""
+
+    def __init__(
+        self, metrics: Metrics, *, scheduler: Scheduler, outlets: Outlets, hub: Hub, outbox: Outbox
+    ) -> None:
+        self._metrics = metrics
+        self._scheduler = scheduler
+        self._outlets = outlets
+        self._hub = hub
+        self._outbox = outbox
+        self._seen: dict[Hashable, int] = {}
+
+    def update(self) -> None:
+        for name, detector in self._scheduler.stats().detectors.items():
+            for outcome in _OUTCOMES:
+                grown = self._grown((name, outcome), getattr(detector, outcome))
+                self._metrics.window(name, outcome, grown)
+        self._dropped({f"sink:{name}": count for name, count in self._outlets.dropped().items()})
+        viewers = self._hub.stats()
+        self._dropped({"viewers": viewers.dropped})
+        self._metrics.viewers(viewers.clients)
+        stored = self._outbox.stats()
+        self._metrics.outbox(stored.rows, stored.oldest_unacked_s)
+
+    def count_health(self, health: Health) -> None:
+        """Reconnects of streams and failures of sinks, from the health that tells of them."""
+        trouble = health.state in {HealthState.RETRYING, HealthState.FAILED}
+        if health.stream is not None and health.state is HealthState.RETRYING:
+            self._metrics.stream_up(health.stream, False, reconnect=True)
+        elif health.component.startswith("sink:") and trouble:
+            self._metrics.sink_failed(health.component.removeprefix("sink:"))
+
+    def _dropped(self, counts: Mapping[str, int]) -> None:
+        for border, count in counts.items():
+            self._metrics.dropped(border, self._grown(border, count))
+
+    def _grown(self, key: Hashable, count: int) -> int:
+        grown = count - self._seen.get(key, 0)
+        self._seen[key] = count
+        return grown
