@@ -16,8 +16,8 @@ from streammon.config import SchedulerConfig
 from streammon.core.ports import Detector
 from streammon.core.types import DetectionResult, StreamId, Window
 from streammon.scheduler.batching import Batch, BatchQueue, SlotKey
-from streammon.scheduler.slo import CostModel, Load, Planner
-from streammon.scheduler.streams import StreamBook, Watched
+from streammon.scheduler.slo import CostModel, Planner
+from streammon.scheduler.streams import StreamBook
 from streammon.scheduler.tally import (
     DetectorStats,
     DeviceStats,
@@ -50,6 +50,7 @@ class Desk:
     """Takes windows in, gives batches out, keeps the plan and the counts."""
 
     def __init__(self, detectors: Mapping[str, Detector], settings: SchedulerConfig) -> None:
+        self.detectors = dict(detectors)
         self.able = dict(detectors)
         """Detectors that have not failed."""
         self.streams = StreamBook(self.able)
@@ -62,14 +63,16 @@ class Desk:
         self._devices: dict[str, _Device] = {}
         self._placed: dict[str, str] = {}
 
+    def open_device(self, device: str) -> None:
+        """Detectors may be placed there from now on."""
+        planner = Planner(
+            alert_within_s=self._settings.alert_within_s,
+            batch_wait_s=self._settings.batch_wait_s,
+        )
+        self._devices[device] = _Device(planner)
+
     def place(self, name: str, device: str) -> None:
         """The detector is loaded there: from now on its windows are queued."""
-        if device not in self._devices:
-            planner = Planner(
-                alert_within_s=self._settings.alert_within_s,
-                batch_wait_s=self._settings.batch_wait_s,
-            )
-            self._devices[device] = _Device(planner)
         self._placed[name] = device
 
     def drop(self, name: str) -> None:
@@ -135,7 +138,8 @@ class Desk:
         for window, result in zip(batch.windows, results, strict=True):
             tally.abstained += result.confidence is None
             tally.ages_s.append((ended_ns - window.captured_ns) / 1e9)
-            self._remember(batch, window, result)
+            key = SlotKey(window.stream, window.participant, batch.detector, batch.modality)
+            self.streams.judged(key, result)
 
     def failed(self, batch: Batch) -> bool:
         """A batch was lost; returns whether its detector has failed too often in a row."""
@@ -154,18 +158,16 @@ class Desk:
 
     def replan(self, now_ns: int) -> str:
         """Plan anew; returns why people should know that not all can be looked at, or ''."""
-        for watched in self.streams.all():
-            watched.forget_silent(now_ns)
+        self.streams.forget_silent(now_ns)
         for name, device in self._devices.items():
-            loads = self._loads(name, now_ns)
+            here = {detector for detector, placed in self._placed.items() if placed == name}
+            loads = self.streams.loads(here, now_ns, idle_interval_s=self._settings.idle_interval_s)
             waited = device.waited_s
             p95_s = percentiles(waited, (95,))[0] if waited else None
             device.waited_p95_s = p95_s or 0.0
             waited.clear()
             plan = device.planner.update(loads, self._costs, self._most, waited_p95_s=p95_s)
-            for watched in self.streams.all():
-                for key, track in watched.tracks.items():
-                    track.stretch = plan.stretch.get(key, track.stretch)
+            self.streams.stretch(plan.stretch)
         self.streams.refresh()
         return self.degraded()
 
@@ -203,25 +205,8 @@ class Desk:
     def _detector_stats(self, name: str) -> DetectorStats:
         device = self._placed.get(name, "")
         waiting = self._devices[device].queue.waiting(detector=name) if device else 0
-        stretch = max(
-            (
-                track.stretch
-                for watched in self.streams.all()
-                for key, track in watched.tracks.items()
-                if key.detector == name
-            ),
-            default=1.0,
-        )
+        stretch = self.streams.longest_stretch(name)
         return self._tallies[name].stats(device=device, waiting=waiting, stretch=stretch)
-
-    def _remember(self, batch: Batch, window: Window, result: DetectionResult) -> None:
-        watched = self.streams.get(window.stream)
-        if watched is None:
-            return
-        key = SlotKey(window.stream, window.participant, batch.detector, batch.modality)
-        track = watched.tracks.get(key)
-        if track is not None:
-            track.judged(result)
 
     def _expected_ns(self, name: str) -> int:
         return round(1e9 * self._costs[name].expected_s(1))
@@ -234,23 +219,3 @@ class Desk:
         if cost.fixed_s < WORTH_SHARING * cost.per_window_s:
             return 0
         return round(1e9 * self._settings.batch_wait_s)
-
-    def _loads(self, device: str, now_ns: int) -> list[Load]:
-        return [
-            self._load(key, watched, now_ns)
-            for watched in self.streams.all()
-            for key in watched.tracks
-            if self._placed.get(key.detector) == device
-        ]
-
-    def _load(self, key: SlotKey, watched: Watched, now_ns: int) -> Load:
-        track = watched.tracks[key]
-        rate_hz = track.rate_hz(now_ns)
-        calm = track.calm and watched.risk == 0
-        return Load(
-            key=key,
-            detector=key.detector,
-            rate_hz=rate_hz,
-            priority=watched.weight * watched.urgency,
-            patience=max(1.0, self._settings.idle_interval_s * rate_hz) if calm else 1.0,
-        )

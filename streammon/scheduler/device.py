@@ -133,6 +133,7 @@ class DeviceThread:
     def __init__(self, device: str) -> None:
         self.device = device
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"streammon-{device}")
+        self._stopped = False
 
     def start(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         """Begin `work` on the thread; it goes on to its end even if the future is cancelled."""
@@ -142,6 +143,18 @@ class DeviceThread:
 
         return asyncio.get_running_loop().run_in_executor(self._executor, call)
 
-    def stop(self) -> None:
-        """Forget what has not begun and wait for the call that is running, if any."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+    async def stop(self) -> None:
+        """Return when the call that is running, if any, has ended and the thread with it.
+
+        Cancelled, it returns at once, and the thread still ends after that call.
+        """
+        if not self._stopped:
+            last = self.start(int)
+            self.stop_when_idle()
+            await last
+            self._executor.shutdown(wait=True)
+
+    def stop_when_idle(self) -> None:
+        """Let the thread end after what it has to do; never waits."""
+        self._stopped = True
+        self._executor.shutdown(wait=False)

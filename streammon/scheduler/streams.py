@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from streammon.core.ports import Detector
-from streammon.core.types import Modality, StreamId, WindowSpec
+from streammon.core.types import DetectionResult, Modality, StreamId, WindowSpec
 from streammon.scheduler.batching import SlotKey
 from streammon.scheduler.demand import StreamDemand, Track, frame_interval_s, urgency
+from streammon.scheduler.slo import Load
 
 FORGET_S = 300.0
 
@@ -47,11 +48,18 @@ class Watched:
             if modality in self.modalities
         }
 
-    def forget_silent(self, now_ns: int) -> None:
-        """Drop the tracks of participants that have long said nothing: they may never be back."""
-        silent = [key for key, track in self.tracks.items() if track.silent_s(now_ns) > FORGET_S]
-        for key in silent:
-            del self.tracks[key]
+    def load(self, key: SlotKey, now_ns: int, *, idle_interval_s: float) -> Load:
+        """What one of its tracks asks of a device."""
+        track = self.tracks[key]
+        rate_hz = track.rate_hz(now_ns)
+        calm = track.calm and self.risk == 0
+        return Load(
+            key=key,
+            detector=key.detector,
+            rate_hz=rate_hz,
+            priority=self.weight * self.urgency,
+            patience=max(1.0, idle_interval_s * rate_hz) if calm else 1.0,
+        )
 
     def refresh(self, detectors: Mapping[str, Detector]) -> None:
         """Tell the source what these detectors, and people, want of it now."""
@@ -94,9 +102,6 @@ class StreamBook:
         """Raises `KeyError` when it is not watched."""
         return self._streams[stream]
 
-    def all(self) -> Collection[Watched]:
-        return self._streams.values()
-
     def add(self, stream: StreamId, modalities: frozenset[Modality], *, weight: float) -> None:
         """Raises `ValueError` for a stream that is watched already or a weight of 0 or less."""
         if stream in self._streams:
@@ -131,3 +136,43 @@ class StreamBook:
         for name, watched in self._streams.items():
             if stream is None or name == stream:
                 watched.refresh(self._detectors)
+
+    def loads(
+        self, detectors: Collection[str], now_ns: int, *, idle_interval_s: float
+    ) -> list[Load]:
+        """What all streams ask of these detectors."""
+        return [
+            watched.load(key, now_ns, idle_interval_s=idle_interval_s)
+            for watched in self._streams.values()
+            for key in watched.tracks
+            if key.detector in detectors
+        ]
+
+    def stretch(self, factors: Mapping[Hashable, float]) -> None:
+        """Put the intervals of a plan in force."""
+        for key, track in self._tracks():
+            track.stretch = factors.get(key, track.stretch)
+
+    def longest_stretch(self, detector: str) -> float:
+        return max(
+            (track.stretch for key, track in self._tracks() if key.detector == detector),
+            default=1.0,
+        )
+
+    def judged(self, key: SlotKey, result: DetectionResult) -> None:
+        """A window of this slot was scored."""
+        watched = self._streams.get(key.stream)
+        track = watched.tracks.get(key) if watched is not None else None
+        if track is not None:
+            track.judged(result)
+
+    def forget_silent(self, now_ns: int) -> None:
+        """Drop the tracks of participants that have long said nothing: they may never be back."""
+        for watched in self._streams.values():
+            for key, track in list(watched.tracks.items()):
+                if track.silent_s(now_ns) > FORGET_S:
+                    del watched.tracks[key]
+
+    def _tracks(self) -> Iterator[tuple[SlotKey, Track]]:
+        for watched in self._streams.values():
+            yield from watched.tracks.items()

@@ -26,7 +26,7 @@ BORDERS = {
     "streammon/flow/supervise.py": "the worker border: what fails is run again or given up",
     "streammon/flow/threads.py": "hands a thread's error to the event loop",
     "streammon/scheduler/desk.py": "a window that a detector chokes on is only its own loss",
-    "streammon/scheduler/runner.py": "a detector that fails is counted, then given up",
+    "streammon/scheduler/lane.py": "a detector that fails is counted, then given up",
     "sinks/outbox_writer.py": "the writer's end is told to everyone who waits for it",
 }
 HEAVY = {
