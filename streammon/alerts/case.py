@@ -16,7 +16,7 @@ MOST_SCORED = 20
 """Newest results that are kept to say why."""
 FORGOTTEN_AFTER_S = 120.0
 """A detector that says nothing for so long, while others of its kind go on, counts no more."""
-WARNING_LEVEL, WARNING_AFTER_S = 1.5, 5.0
+WARNING_LEVEL, WARNING_AFTER_S = 2.0, 5.0
 """A warning from this level on, or once the incident has been open for so long."""
 CRITICAL_LEVEL, CRITICAL_AFTER_S = 2.5, 10.0
 """Critical from this level on, when the incident has also been open for so long."""

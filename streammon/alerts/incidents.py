@@ -77,7 +77,7 @@ class IncidentBook:
 
         Results of an epoch that is over, or without a finite media time, are ignored.
         """
-        if not (math.isfinite(result.start_s) and math.isfinite(result.end_s)):
+        if not math.isfinite(result.end_s - result.start_s):
             return []
         key = (result.stream, result.participant, result.kind)
         case = self._cases.get(key)

@@ -1,16 +1,17 @@
 """Evidence over time: a CUSUM on calibrated log-odds.
 
 One window proves little; many in a row do. The statistic of Page ("Continuous inspection
-schemes", Biometrika 1954) adds up what each window is worth and starts again at zero whenever
-the sum would fall below it:
+schemes", Biometrika 1954) adds up what each window is worth and starts again wherever that
+gives more. Ours does so for windows that overlap:
 
-    S = max(0, S + w * (z - drift))        alarm at S >= threshold
+    S = max(0, S + w * (z - drift), z - drift)        alarm at S >= threshold
 
 z is the window's weight of evidence in nats (`calibration.weight_of_evidence`), clipped; w is
-the share of the window that is new, so that overlapping windows are not counted twice. It is a
-chain of Wald's sequential tests ("Sequential Analysis", 1947), and it is optimal in the sense of
-Lorden ("Procedures for reacting to a change in distribution", 1971): nothing detects a lasting
-change faster at the same mean time between false alarms.
+the share of the window that is new. S is thus the best over all beginnings, where the first
+window counts whole and each later one only for media that the sum does not hold yet. Without
+overlap (w = 1) it is Page's CUSUM: a chain of Wald's sequential tests ("Sequential Analysis",
+1947), optimal in the sense of Lorden ("Procedures for reacting to a change in distribution",
+1971): nothing detects a lasting change faster at the same mean time between false alarms.
 
 What the threshold means: if scores of genuine windows are calibrated, then E[exp(z)] <= 1, and
 on average at least exp(threshold) windows pass before a false alarm (Lorden). Capping z from
@@ -96,18 +97,23 @@ class Cusum:
         if evidence is not None and not isinstance(evidence, CusumEvidence):
             raise TypeError(f"expected evidence of an earlier call, got {type(evidence).__name__}")
         state = evidence or _nothing(result)
-        timed = math.isfinite(result.start_s) and math.isfinite(result.end_s)
+        timed = math.isfinite(result.end_s - result.start_s)
         if not timed or result.epoch < state.epoch:
             return state
         if result.epoch > state.epoch:
             state = replace(_nothing(result), log_odds=state.log_odds / 2, alarm=state.alarm,
                             windows=state.windows)  # fmt: skip
-        share = 0.0 if result.confidence is None else _new_share(state, result)
-        unseen_s = result.end_s if result.confidence is None else result.start_s
-        log_odds = state.log_odds * self._kept(unseen_s - state.seen_until_s)
-        if result.confidence is not None and share > 0.0:
-            log_odds += share * self._step(result.confidence)
-        return self._after(state, result, log_odds=log_odds, share=share)
+        if result.confidence is None:
+            log_odds = state.log_odds * self._kept(result.end_s - state.seen_until_s)
+            return self._after(state, result, log_odds=log_odds, scored=False)
+        share = _new_share(state, result)
+        if share == 0.0:
+            return state
+        step = self._step(result.confidence)
+        log_odds = state.log_odds * self._kept(result.start_s - state.seen_until_s) + share * step
+        if step > log_odds:  # to begin with this window, whole, gives more
+            state, log_odds = replace(state, log_odds=0.0), step
+        return self._after(state, result, log_odds=log_odds, scored=True)
 
     def _step(self, confidence: float) -> float:
         """Nats that a whole window of this confidence adds, or takes away."""
@@ -121,23 +127,22 @@ class Cusum:
         return math.exp2(-unscored_s / self._settings.half_life_s)
 
     def _after(
-        self, state: CusumEvidence, result: DetectionResult, *, log_odds: float, share: float
+        self, state: CusumEvidence, result: DetectionResult, *, log_odds: float, scored: bool
     ) -> CusumEvidence:
         """The next state: the sum put within its bounds, the clocks moved on."""
         settings = self._settings
         log_odds = min(max(log_odds, 0.0), settings.most_level * settings.threshold)
         level = log_odds / settings.threshold
         began = state.log_odds == 0.0
-        scored_until_s = result.end_s if share > 0.0 else state.scored_until_s
         return CusumEvidence(
             level=level,
             log_odds=log_odds,
             alarm=level >= 1.0 - ROUNDING or (state.alarm and level > settings.clear_level),
             clear=level <= settings.clear_level,
-            windows=0 if log_odds == 0.0 else state.windows * (not began) + (share > 0.0),
+            windows=0 if log_odds == 0.0 else state.windows * (not began) + scored,
             since_s=result.start_s if began else state.since_s,
             epoch=result.epoch,
-            scored_until_s=scored_until_s,
+            scored_until_s=result.end_s if scored else state.scored_until_s,
             seen_until_s=max(state.seen_until_s, result.end_s),
         )
 
