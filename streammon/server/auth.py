@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from starlette.datastructures import Headers
 
-from streammon.config import is_loopback
 from streammon.sinks.websocket_auth import bearer_token, origin_matches, token_matches
 
 _ENCODED = "bearer64."
@@ -48,10 +48,10 @@ def host_allowed(token: SecretStr | None, headers: Headers) -> bool:
     if token is not None:
         return True
     try:
-        name = urlsplit(f"//{headers.get('host', '')}").hostname
+        name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        return name == "localhost" or ip_address(name).is_loopback
     except ValueError:
-        return False
-    return name is not None and is_loopback(name)
+        return False  # another name, or none
 
 
 def _plain(token: SecretStr | None) -> str | None:

@@ -35,28 +35,38 @@ async def serving(
     host, port = listening.getsockname()[:2]
     server = _QuietServer(_configured(app, settings, close_within_s=close_within_s))
     sockets: Sockets = app.state.sockets
-    raised: BaseException | None = None
-    async with asyncio.TaskGroup() as group:
-        group.create_task(server.serve(sockets=[listening]), name="server")
-        try:
-            await server.accepting.wait()
-            yield _url(host, port)
-        except BaseException as error:  # noqa: BLE001 - raised again below, not in a group
-            raised = error
-        finally:
-            await sockets.close(within_s=close_within_s)
-            server.should_exit = True
-    await _end_requests(server)
-    if raised is not None:
-        raise raised
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.serve(sockets=[listening]), name="server")
+            try:
+                await server.accepting.wait()
+                yield _url(host, port)
+            finally:
+                await sockets.close(within_s=close_within_s)
+                server.should_exit = True
+                await server.ended.wait()  # the group would cut it short after an error
+    except BaseExceptionGroup as failures:
+        if len(failures.exceptions) == 1:  # what the block raised is raised as it was
+            raise failures.exceptions[0] from None
+        raise
+    finally:
+        listening.close()
+        await _end_requests(server)
 
 
 class _QuietServer(uvicorn.Server):
-    """uvicorn that tells when it is up, and leaves the process's signals to `flow.signals`."""
+    """uvicorn that tells when it is up and down, and leaves signals to `flow.signals`."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.accepting = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().serve(sockets)
+        finally:
+            self.ended.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -38,7 +38,7 @@ export class Alarm {
     setIcon(byId("alarm").querySelector("svg"), worst.severity);
     setText(byId("alarm-title"), `${words(worst.kind)} on ${worst.stream}`);
     setText(byId("alarm-why"), worst.why);
-    setText(byId("alarm-more"), open.length > 1 ? `+${open.length - 1} more open` : "");
+    setText(byId("alarm-more"), open.length > 1 ? `+${open.length - 1} more` : "");
   }
 
   #speak() {

@@ -1,6 +1,7 @@
 // The token, and asking the server over HTTP.
 
 const KEY = "streammon.token";
+const ANSWER_MS = 6_000; // the hub gives ten seconds from its greeting to the subscription
 
 /** The token of this tab; `#token=...` in the address sets it and is removed from there. */
 export function takeTokenFromAddress() {
@@ -44,13 +45,13 @@ export function subprotocols() {
 
 /** Whether this server wants a token at all. Asked without one. */
 export async function tokenNeeded() {
-  const answer = await fetch("/health", { signal: AbortSignal.timeout(10_000) });
+  const answer = await fetch("/health", { signal: AbortSignal.timeout(ANSWER_MS) });
   return (await answer.json()).token_needed === true;
 }
 
 async function ask(path) {
   const headers = token() === null ? {} : { Authorization: `Bearer ${token()}` };
-  const answer = await fetch(path, { headers, signal: AbortSignal.timeout(15_000) });
+  const answer = await fetch(path, { headers, signal: AbortSignal.timeout(ANSWER_MS) });
   if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
   return answer;
 }

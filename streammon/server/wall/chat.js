@@ -37,12 +37,13 @@ export class ChatFace {
     if (fresh === null) return;
     const { context, width, height } = fresh;
     const most = Math.max(2, ...points.map(({ value }) => value));
+    const bar = Math.max(1.5, (0.7 * width) / SECONDS);
     const now = performance.now();
     context.fillStyle = colours().fill;
     for (const { at, value } of points) {
       const x = width * (1 - (now - at) / (1000 * SECONDS));
       const tall = Math.max(value > 0 ? 1.5 : 0, (value / most) * (height - 2));
-      context.fillRect(x - 2, height - tall, 2, tall);
+      context.fillRect(x - bar, height - tall, bar, tall);
     }
   }
 }

@@ -94,6 +94,7 @@ function noteOf(stream, age, stale) {
   if (what === undefined) return "nothing yet";
   if (state === "ended") return age === null ? "ended" : "";
   if (state === "failed") return "failed";
+  if (state === "retrying") return age === null ? "not connected" : `last ${what} ${span(age)} ago`;
   if (age === null) return stale ? `no ${what} arrives` : `waiting for ${what}`;
   return stale ? `no new ${what} for ${span(age)}` : "";
 }

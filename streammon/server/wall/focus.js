@@ -3,7 +3,7 @@
 import { getBlob } from "./api.js";
 import { byId, h, icon, setAttribute, setHidden, setIcon, setText } from "./dom.js";
 import { Face } from "./face.js";
-import { span, words } from "./format.js";
+import { ago, words } from "./format.js";
 import { IncidentList } from "./incidents.js";
 import { kindIndex } from "./palette.js";
 import { DetectorCards, setFacts } from "./scores.js";
@@ -17,7 +17,7 @@ export class FocusView {
     this.id = id;
     this.store = store;
     this.face = new Face(id);
-    this.timeline = new Timeline({ seconds: HISTORY_S, axes: true });
+    this.timeline = new Timeline({ most: HISTORY_S, axes: true });
     this.legend = h("ul", { class: "legend", "aria-label": "Lines of the history" });
     this.cards = new DetectorCards();
     this.facts = h("dl", { class: "facts" });
@@ -94,7 +94,7 @@ export class FocusView {
       ["detectors", stream.detectors.map(words).join(", ") || "–"],
       ["epoch", String(stream.epoch)],
       ["media time", `${stream.mediaS.toFixed(1)} s`],
-      ["last shown", age === null ? "–" : `${span(age)} ago`],
+      ["last shown", ago(age) || "–"],
     ]);
   }
 

@@ -9,6 +9,12 @@ export function span(seconds) {
   return `${Math.round(seconds / 3600)} h`;
 }
 
+/** now, 2.4 s ago, 3 min ago; null while there was nothing. */
+export function ago(seconds) {
+  if (seconds === null) return "";
+  return seconds < 1.5 ? "now" : `${span(seconds)} ago`;
+}
+
 /** 0:07, 12:31, 1:02:03 */
 export function clock(seconds) {
   const whole = Math.max(0, Math.floor(seconds));

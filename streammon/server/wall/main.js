@@ -19,6 +19,7 @@ import { TokenPrompt } from "./token.js";
 const POLL_MS = 10_000;
 const TICK_MS = 1_000;
 const GATHER_MS = 120;
+const LEAST_MS = 700; // between two subscriptions: the hub takes two a second
 const NARROW = matchMedia("(max-width: 1099px)");
 
 const store = new Store();
@@ -52,6 +53,7 @@ const pictures = {
   wanted: [],
   next: [],
   timer: null,
+  askedAt: -Infinity,
   connection: new Connection({
     subprotocols,
     onMessage: (data) => {
@@ -63,7 +65,8 @@ const pictures = {
   /** Follows after a moment: going from the grid to one stream is one change, not three. */
   want(streams) {
     this.next = [...streams].sort();
-    this.timer ??= setTimeout(() => this.apply(), GATHER_MS);
+    const restMs = this.askedAt + LEAST_MS - performance.now();
+    this.timer ??= setTimeout(() => this.apply(), Math.max(GATHER_MS, restMs));
   },
   apply() {
     this.timer = null;
@@ -74,6 +77,7 @@ const pictures = {
     else if (!same) this.subscribe();
   },
   subscribe() {
+    this.askedAt = performance.now();
     this.connection.send({ type: "subscribe", streams: this.wanted, events: ["overlay", "meter"], alerts_after: null, recent_alerts: 0 });
   },
 };
@@ -112,7 +116,14 @@ async function greet(hello) {
   events.send({ type: "subscribe", streams: ["*"], events: ["alert", "result", "health"], ...resume });
   status.link("live");
   drawIncidents();
+  openFromAddress();
   pictures.want(wantedPictures());
+}
+
+/** `#stream=name` in the address opens that stream. */
+function openFromAddress() {
+  const wanted = new URLSearchParams(location.hash.slice(1)).get("stream");
+  if (wanted !== null) focus.open(wanted);
 }
 
 /** Ask for the streams, the open incidents and the parts. Returns the ids of the open ones. */

@@ -1,27 +1,29 @@
 // What the detectors said last, as short rows and as full cards.
 
 import { h, setAttribute, setChildren, setText } from "./dom.js";
-import { score, span, words } from "./format.js";
+import { ago, score, words } from "./format.js";
 import { kindIndex } from "./palette.js";
 
 const OLD_S = 30;
 
 class ScoreRow {
   constructor(kind) {
+    this.name = h("span", { class: "score-name" });
     this.value = h("span", { class: "score-value" });
     this.bar = h("span", { class: "score-fill" });
     this.element = h(
       "li",
       { class: "score", "data-kind": kindIndex(kind) },
       h("span", { class: "swatch", "aria-hidden": "true" }),
-      h("span", { class: "score-name" }, words(kind)),
+      this.name,
       h("span", { class: "score-bar", "aria-hidden": "true" }, this.bar),
       this.value,
     );
   }
 
-  show({ result, at }) {
+  show({ result, at }, name) {
     const text = verdict(result);
+    setText(this.name, name);
     setText(this.value, text);
     setAttribute(this.value, "title", text);
     setAttribute(this.element, "data-verdict", verdictClass(result));
@@ -48,11 +50,14 @@ export class ScoreList {
 
   draw(stream) {
     const wanted = [];
+    const detectors = [...stream.scores.values()].map(({ result }) => result.detector);
     for (const key of [...stream.scores.keys()].sort()) {
       const entry = stream.scores.get(key);
-      if (!this.rows.has(key)) this.rows.set(key, new ScoreRow(entry.result.kind));
+      const { kind, detector, modality, participant } = entry.result;
+      const several = detectors.indexOf(detector) !== detectors.lastIndexOf(detector);
+      if (!this.rows.has(key)) this.rows.set(key, new ScoreRow(kind));
       const row = this.rows.get(key);
-      row.show(entry);
+      row.show(entry, several ? `${words(kind)}, ${participant || modality}` : words(kind));
       wanted.push(row.element);
     }
     setChildren(this.element, wanted);
@@ -85,7 +90,7 @@ class DetectorCard {
     const rows = [
       ["model", result.model_used],
       ["looked at", `${result.start_s.toFixed(1)}–${result.end_s.toFixed(1)} s`],
-      ["said", `${span((performance.now() - at) / 1000)} ago`],
+      ["said", ago((performance.now() - at) / 1000)],
     ];
     if (result.processing_time_s !== undefined) {
       rows.push(["took", `${(1000 * result.processing_time_s).toFixed(0)} ms`]);

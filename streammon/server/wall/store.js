@@ -21,7 +21,7 @@ class Stream {
     this.overlay = null; // { header, blob, at }
     this.overlayEveryMs = 1_000;
     this.scores = new Map(); // detector and modality -> { result, at }
-    this.histories = new Map(); // kind -> Series of { at, value, flagged }
+    this.histories = new Map(); // kind, modality and participant -> { kind, points: Series }
     this.meters = new Map(); // modality -> { level, at }
     this.levels = new Map(); // modality -> Series of { at, value }
     this.columns = []; // the newest spectrogram columns, each a Uint8Array
@@ -38,7 +38,7 @@ class Stream {
   }
 
   get kinds() {
-    return [...this.histories.keys()];
+    return [...new Set([...this.histories.values()].map(({ kind }) => kind))];
   }
 }
 
@@ -155,12 +155,13 @@ export class Store {
 
 function takeResult(stream, result, at) {
   stream.scores.set(`${result.detector} ${result.modality} ${result.participant}`, { result, at });
-  let history = stream.histories.get(result.kind);
+  const line = `${result.kind} ${result.modality} ${result.participant}`;
+  let history = stream.histories.get(line);
   if (!history) {
-    history = new Series(1200, KEEP_MS);
-    stream.histories.set(result.kind, history);
+    history = { kind: result.kind, points: new Series(1200, KEEP_MS) };
+    stream.histories.set(line, history);
   }
-  history.push({ at, value: result.confidence, flagged: result.is_ai_generated === true });
+  history.points.push({ at, value: result.confidence, flagged: result.is_ai_generated === true });
   const groups = result.details?.groups;
   if (Array.isArray(groups) && (groups.length > 0 || at - stream.groups.at > 20_000)) {
     stream.groups = { list: groups, at };

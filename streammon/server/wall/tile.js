@@ -2,7 +2,7 @@
 
 import { h, icon, setAttribute, setHidden, setIcon, setText } from "./dom.js";
 import { Face } from "./face.js";
-import { clock, span, words } from "./format.js";
+import { ago, clock, words } from "./format.js";
 import { ScoreList } from "./scores.js";
 import { Timeline } from "./timeline.js";
 
@@ -12,7 +12,7 @@ export class Tile {
   constructor(id, { onOpen }) {
     this.id = id;
     this.face = new Face(id);
-    this.timeline = new Timeline({ seconds: HISTORY_S });
+    this.timeline = new Timeline({ most: HISTORY_S });
     this.scores = new ScoreList();
     this.visible = false;
     this.button = h("button", { type: "button", class: "tile-open", tabindex: "-1", onclick: onOpen }, id);
@@ -54,7 +54,7 @@ export class Tile {
   tick(stream) {
     if (!this.visible) return;
     const { age } = this.face.tick(stream);
-    setText(this.age, age === null ? "" : `${span(age)} ago`);
+    setText(this.age, ago(age));
     this.timeline.draw(stream.histories);
   }
 

@@ -6,11 +6,13 @@ import { colours, dashes, kindColour } from "./palette.js";
 
 const GAP_MS = 15_000;
 const FOOT = 5;
+const REACHES_S = [60, 120, 300];
 
 export class Timeline {
-  /** `axes`: with labels, for the large view. */
-  constructor({ seconds, axes = false }) {
-    this.seconds = seconds;
+  /** `most`: seconds it reaches back at most; `axes`: with labels, for the large view. */
+  constructor({ most, axes = false }) {
+    this.most = most;
+    this.seconds = REACHES_S[0];
     this.axes = axes;
     this.canvas = h("canvas", { class: axes ? "timeline large" : "timeline", "aria-hidden": "true" });
     watchSize(this.canvas);
@@ -24,18 +26,27 @@ export class Timeline {
     const fresh = freshContext(this.canvas);
     if (fresh === null) return;
     const { context } = fresh;
+    this.#reach(histories);
     const left = this.axes ? 26 : 0;
     const bottom = this.axes ? 16 : 0;
     const area = {
       left,
       width: fresh.width - left,
-      top: 3,
-      height: fresh.height - bottom - FOOT - 6,
+      top: this.axes ? 9 : 3,
+      height: fresh.height - bottom - FOOT - (this.axes ? 12 : 6),
       now: performance.now(),
       msPerPixel: (1000 * this.seconds) / (fresh.width - left),
     };
     this.#grid(context, area, fresh);
-    for (const [kind, history] of histories) drawLine(context, area, kind, history.points);
+    for (const { kind, points } of histories.values()) drawLine(context, area, kind, points.points);
+  }
+
+  /** Reaches back no further than there is something to see. */
+  #reach(histories) {
+    const now = performance.now();
+    const oldest = Math.min(now, ...[...histories.values()].map(({ points }) => points.points[0]?.at ?? now));
+    const wanted = REACHES_S.find((seconds) => seconds * 1000 >= now - oldest) ?? this.most;
+    this.seconds = Math.min(this.most, wanted);
   }
 
   #grid(context, area, { width, height }) {
