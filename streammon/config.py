@@ -326,7 +326,8 @@ def _is_model(kind: Any) -> bool:
 
 HIDDEN = "***"
 _SECRET = re.compile(
-    r"token|secret|pass|pwd|credential|auth(?!or)|private|api_?key|(?:^|[._-])key$", re.IGNORECASE
+    r"token|secret|pass|pwd|credential|auth(?!or)|cookie|header|private|api_?key|(?:^|[._-])key$",
+    re.IGNORECASE,
 )
 
 

@@ -41,15 +41,18 @@ def known(group: str) -> list[str]:
 
 def adapter_class(group: str, tag: str) -> type[AdapterConfig]:
     """Import one adapter's config class. Raises `ConfigError` for an unknown or broken one."""
-    points = {point.name: point for point in entry_points(group=group)}
-    if tag not in points:
-        raise ConfigError(f"{tag!r} is not known; allowed: {', '.join(sorted(points))}")
+    claims = {point.value: point for point in entry_points(group=group) if point.name == tag}
+    if not claims:
+        raise ConfigError(f"{tag!r} is not known; allowed: {', '.join(known(group))}")
+    if len(claims) > 1:
+        raise ConfigError(f"{tag!r} is claimed by {' and '.join(sorted(claims))}: uninstall one")
+    ((value, point),) = claims.items()
     try:
-        model = points[tag].load()
+        model = point.load()
     except ImportError as error:
-        raise ConfigError(f"{tag!r} {_how_to_get(points[tag], error)}") from error
+        raise ConfigError(f"{tag!r} {_how_to_get(point, error)}") from error
     if get_args(model.model_fields["type"].annotation) != (tag,):
-        raise ConfigError(f"{points[tag].value} is not tagged {tag!r}")
+        raise ConfigError(f"{value} is not tagged {tag!r}")
     return model  # type: ignore[no-any-return]
 
 

@@ -8,7 +8,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -17,6 +17,7 @@ from streammon.registry import AdapterConfig, adapter_class, known
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = [ROOT / name for name in ("streammon", "sinks", "pipelines")]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FILES = sorted({path.resolve() for folder in FOLDERS for path in folder.rglob("*.py")})
 
 MOST_FILE_LINES, MOST_FUNCTION_LINES, MOST_CLASS_LINES = 400, 50, 200
@@ -212,9 +213,7 @@ def test_nothing_is_unpickled_or_given_to_a_shell() -> None:
 
 # --- adapters --------------------------------------------------------------------------------
 
-DECLARED: dict[str, dict[str, str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())[
-    "project"
-]["entry-points"]
+DECLARED: dict[str, dict[str, str]] = PROJECT["project"]["entry-points"]
 ADAPTERS = [(group, tag) for group, entries in DECLARED.items() for tag in entries]
 each_adapter = pytest.mark.parametrize(("group", "tag"), ADAPTERS)
 
@@ -254,6 +253,35 @@ def test_a_secret_setting_is_a_secret_type(group: str, tag: str) -> None:
     for name, field in adapter_class(group, tag).model_fields.items():
         if _is_secret(name):
             assert "SecretStr" in str(field.annotation), f"{tag}.{name} would be printed"
+
+
+# --- the wheel -----------------------------------------------------------------------------
+
+
+def test_every_data_file_is_packed() -> None:
+    packed = [
+        f"{package.replace('.', '/')}/{pattern}"
+        for package, patterns in PROJECT["tool"]["setuptools"]["package-data"].items()
+        for pattern in patterns
+    ]
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "streammon", "sinks", "pipelines"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.split("\0")
+    if not any(listed):
+        pytest.skip("not a git checkout")
+    data = [name for name in listed if name and not name.endswith(".py")]
+    inside = [name if name.startswith("streammon/") else f"streammon/{name}" for name in data]
+    links = {"streammon/sinks", "streammon/pipelines"}
+    forgotten = [
+        name
+        for name in inside
+        if name not in links and not any(PurePosixPath(name).match(pattern) for pattern in packed)
+    ]
+    assert forgotten == []
 
 
 # --- start-up --------------------------------------------------------------------------------

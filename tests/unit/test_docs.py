@@ -13,7 +13,9 @@ import pytest
 from streammon import __version__
 from streammon.config import load_config
 from streammon.core.ports import Recording
-from streammon.core.types import AudioChunk
+from streammon.core.types import AudioChunk, StreamId
+from streammon.registry import SOURCES, adapter_class
+from tests.contract.source_laws import LAWS, SourceCase, a_recording_reads_the_same_each_time
 from tests.fakes import WantAll
 from tests.packages import installed
 
@@ -66,6 +68,15 @@ async def test_the_guides_test_passes() -> None:
     assert scenarios
     for scenario in scenarios:
         await scenario()
+
+
+@pytest.mark.usefixtures("tone_package")
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+async def test_the_guides_source_keeps_every_sources_promises(law: Any) -> None:
+    settings: Any = adapter_class(SOURCES, "tone").model_validate({"type": "tone"})
+    if law is a_recording_reads_the_same_each_time:  # it has to end
+        settings = settings.model_copy(update={"duration_s": 2.0})
+    await law(SourceCase(lambda: settings.build(StreamId("fork"))))
 
 
 # --- every page ------------------------------------------------------------------------------

@@ -111,6 +111,17 @@ def test_no_extra_is_recommended_that_does_not_exist() -> None:
     assert "pip" not in str(caught.value)
 
 
+def test_a_name_that_two_packages_claim_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "another"
+    folder.mkdir()
+    claim = {"streammon.sources": {"toy_tone": "streammon_other_toys:ToneConfig"}}
+    with (
+        installed(folder, "streammon_other_toys", source=TOYS, entry_points=claim),
+        pytest.raises(ConfigError, match=r"claimed by streammon_other_toys:.* and streammon_toys:"),
+    ):
+        adapter_class(SOURCES, "toy_tone")
+
+
 def test_a_tag_that_is_not_the_entrys_name_is_refused() -> None:
     with pytest.raises(ConfigError, match="streammon_toys:MislabelledConfig is not tagged"):
         adapter_class(SOURCES, "toy_mislabelled")

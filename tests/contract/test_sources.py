@@ -1,0 +1,103 @@
+"""Every source keeps the promises of `ports.Source`, over every entry point."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from streammon.core.ports import Source
+from streammon.core.types import StreamId
+from streammon.registry import SOURCES, adapter_class, known
+from tests.contract.source_laws import LAWS, SourceCase
+
+SECRET = "hunter2"
+STREAM = StreamId("subject")
+
+
+def build(tag: str, **settings: object) -> Callable[[], Source]:
+    config: Any = adapter_class(SOURCES, tag).model_validate({"type": tag, **settings})
+    return lambda: config.build(STREAM)
+
+
+def av_url(folder: Path) -> SourceCase:
+    missing = folder / "missing.mp4"
+    return SourceCase(
+        build("av_url", url=str(a_clip(folder / "clip.mp4")), pace="fast"),
+        build("av_url", url=str(missing)),
+    )
+
+
+def av_url_on_the_network(folder: Path) -> SourceCase:
+    """Nothing listens on port 1; the URL has a password that no message may hold."""
+    pattern = "lavfi:testsrc2=size=64x48:rate=25"
+    return SourceCase(
+        build("av_url", url=pattern, audio=False, pace="realtime"),
+        build("av_url", url=f"rtsp://me:{SECRET}@127.0.0.1:1/live?token={SECRET}"),
+        lossless=False,
+        secrets=(SECRET,),
+    )
+
+
+def webcam(folder: Path) -> SourceCase:
+    pattern = "lavfi:testsrc2=size=64x48:rate=25"
+    return SourceCase(
+        build("webcam", device=pattern),
+        build("webcam", device=str(folder / "video9")),
+        lossless=False,
+    )
+
+
+def chat_jsonl(folder: Path) -> SourceCase:
+    path = folder / "chat.jsonl"
+    lines = [{"captured_s": 5 + n / 10, "author_id": f"u{n % 3}", "text": "hi"} for n in range(30)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return SourceCase(
+        build("chat_jsonl", path=str(path)), build("chat_jsonl", path=str(folder / "missing.jsonl"))
+    )
+
+
+CASES: Mapping[str, Callable[[Path], SourceCase]] = {
+    "av_url": av_url,
+    "av_url over the network": av_url_on_the_network,
+    "webcam": webcam,
+    "chat_jsonl": chat_jsonl,
+}
+
+
+def a_clip(path: Path) -> Path:
+    """Two seconds of moving picture and a tone, with a keyframe each second."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25, options={"g": "25", "bf": "0"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        audio = container.add_stream("aac", rate=16_000, layout="mono")
+        for number in range(50):
+            picture = np.full((48, 64, 3), number * 5, np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(video.encode(frame))
+        for number in range(31):
+            t = (number * 1024 + np.arange(1024)) / 16_000
+            tone = (0.5 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)[None]
+            sound = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+            sound.sample_rate, sound.pts = 16_000, number * 1024
+            sound.time_base = Fraction(1, 16_000)
+            container.mux(audio.encode(sound))
+        container.mux(video.encode())
+        container.mux(audio.encode())
+    return path
+
+
+def test_every_source_has_a_case() -> None:
+    assert set(known(SOURCES)) <= set(CASES)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("case", CASES)
+async def test_sources_keep_their_promises(case: str, law: Any, tmp_path: Path) -> None:
+    await law(CASES[case](tmp_path))
