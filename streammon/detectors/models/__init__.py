@@ -1,0 +1,1 @@
+"""The networks that detectors run, and beside them the weights and cards that ship."""

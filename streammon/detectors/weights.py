@@ -1,0 +1,100 @@
+"""Reads weight files: safetensors only, never pickle, and only the very bytes that were meant."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streammon.core.errors import Permanent
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+MAX_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Tensors by name, and the words and numbers stored beside them."""
+
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str]
+    path: Path
+
+    def number(self, name: str) -> float:
+        """A number from the metadata. Raises `Permanent` when it is not there or is none."""
+        try:
+            return float(self.metadata[name])
+        except (KeyError, ValueError) as error:
+            raise Permanent(
+                f"{self.path}: the metadata has no number {name!r}; write the file again with "
+                "the training script that belongs to this version"
+            ) from error
+
+    def into(self, model: nn.Module) -> None:
+        """Fill `model`. Raises `Permanent` when a tensor is missing, unknown or misshapen."""
+        try:
+            model.load_state_dict(dict(self.tensors), strict=True)
+        except RuntimeError as error:
+            raise Permanent(
+                f"{self.path}: these weights are not for {type(model).__name__}; "
+                f"use the file made for this version ({_first_line(error)})"
+            ) from error
+
+
+def read_weights(path: Path, *, sha256: str | None) -> Weights:
+    """Read a safetensors file, check it against its pinned SHA-256, and return it on the CPU.
+
+    Blocking. Raises `Permanent` with what to do when the file is missing, too big, damaged or
+    another one than was meant. `sha256=None` takes any well-formed file.
+    """
+    data = _read(path)
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and found != sha256.lower():
+        raise Permanent(
+            f"{path}: SHA-256 is {found}, expected {sha256.lower()}; the file is damaged or of "
+            "another version: install streammon again, or name the hash of the file you mean"
+        )
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors = load(data)
+        metadata = _metadata(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise Permanent(
+            f"{path}: not a safetensors file ({_first_line(error)}); fetch or train it again"
+        ) from error
+    return Weights(tensors, metadata, path)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise Permanent(
+                f"{path}: {size} bytes of weights, at most {MAX_BYTES} are read; check the path"
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise Permanent(
+            f"{path}: weights cannot be read ({error.strerror}); install streammon again, or set "
+            "`weights` to a file that exists and can be read"
+        ) from error
+
+
+def _metadata(data: bytes) -> Mapping[str, str]:
+    """The string map of a safetensors header, already known to be well-formed."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    metadata: dict[str, str] = header.get("__metadata__") or {}
+    return metadata
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return " ".join(line.strip() for line in lines[:2])[:200] if lines else type(error).__name__

@@ -1,0 +1,1 @@
+"""How the shipped weights are made: one folder per detector. Not part of the package."""

@@ -1,0 +1,133 @@
+"""Rebuild the weights of the `voice_spoof` detector.
+
+    python -m training.voice_spoof.train --data DIR --steps 6000
+
+The same data, seed, steps and batch give the same weights on the same machine and torch version.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from streammon.detectors.models.vocoder_cnn import VocoderCnn
+from training.voice_spoof.augment import Distortion
+from training.voice_spoof.clips import (
+    Clip,
+    Sampler,
+    manifest_of,
+    read_clips,
+    with_codec_copies,
+)
+from training.voice_spoof.ship import save
+
+PEAK_RATE = 3e-3
+WEIGHT_DECAY = 1e-3
+AVERAGE = 0.998
+SMOOTHING = 0.05
+
+
+def fit(
+    clips: Sequence[Clip],
+    *,
+    steps: int,
+    minutes: float = math.inf,
+    batch: int = 48,
+    seed: int = 0,
+    device: str = "cpu",
+    label: str = "train",
+) -> VocoderCnn:
+    """A network trained on these clips: one learning-rate cycle, weights averaged over steps.
+
+    Stops after `steps` or `minutes`, whichever comes first; the cycle follows whichever is nearer.
+    """
+    torch.manual_seed(seed)
+    place = torch.device(device)
+    model = VocoderCnn().to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    following = torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE)  # type: ignore[no-untyped-call]
+    average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=following, use_buffers=True)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=WEIGHT_DECAY)
+    sampler = Sampler(clips, batch=batch, rng=np.random.default_rng(seed))
+    distort = Distortion(seed=seed, device=place)
+    loss_of = nn.BCEWithLogitsLoss()
+    began, running = time.monotonic(), math.log(2.0)
+    model.train()
+    for step in range(steps):
+        spent = (time.monotonic() - began) / 60
+        done = max(step / steps, spent / minutes)
+        if done >= 1.0:
+            break
+        optimiser.param_groups[0]["lr"] = PEAK_RATE * pace(done)
+        crops, labels, shared = (torch.from_numpy(part).to(place) for part in sampler.draw())
+        with torch.no_grad():
+            heard = distort(crops, shared)
+        target = labels * (1 - 2 * SMOOTHING) + SMOOTHING
+        with torch.autocast(place.type, dtype=torch.bfloat16):
+            logits = model(heard)
+        loss: Tensor = loss_of(logits, target)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
+        average.update_parameters(model)
+        running += 0.01 * (loss.item() - running)
+        if step % 100 == 99 or step == steps - 1:
+            print(
+                f"{label}: step {step + 1}/{steps}, {spent:.1f} min, loss {running:.4f}",
+                file=sys.stderr,
+                flush=True,
+            )
+    trained = average.module
+    assert isinstance(trained, VocoderCnn)
+    return trained.eval()
+
+
+def pace(done: float) -> float:
+    """Share of the peak rate after `done` (0..1) of the training: up over 5 %, then a cosine."""
+    return done / 0.05 if done < 0.05 else 0.5 * (1 + math.cos(math.pi * (done - 0.05) / 0.95))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="manifest.csv or its folder")
+    parser.add_argument("--out", type=Path, default=Path("voice_spoof.safetensors"))
+    parser.add_argument("--cache", type=Path, default=Path("bench-out/voice_spoof-cache"))
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--codec-copies", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    settings = parser.parse_args()
+    torch.set_num_threads(settings.threads)
+    clips = read_clips(manifest_of(settings.data))
+    training = with_codec_copies(
+        [clip for clip in clips if clip.split == "train"],
+        count=settings.codec_copies,
+        cache=settings.cache,
+    )
+    model = fit(
+        training,
+        steps=settings.steps,
+        minutes=settings.minutes,
+        batch=settings.batch,
+        seed=settings.seed,
+        device=settings.device,
+    ).cpu()
+    dev = [clip for clip in clips if clip.split == "dev"]
+    print(save(model, dev, settings.out, seed=settings.seed, steps=settings.steps))
+
+
+if __name__ == "__main__":
+    main()
