@@ -55,7 +55,7 @@ class Grid:
     def first_over(self, media_s: float) -> int:
         """The first window that ends after `media_s`."""
         beyond = (media_s + EDGE_S - self.origin_s - self.length_s) / self.hop_s
-        return max(0, math.floor(beyond) + 1)
+        return math.floor(beyond) + 1
 
 
 def hop_seconds(spec: WindowSpec) -> float:

@@ -49,6 +49,7 @@ class TimedWindower:
         if self._grid is None or item.epoch != self._epoch:
             self._grid = Grid(media_s, self._hop_s, self._spec.length)
             self._begin_run(media_s)
+            self._next = 0
         elif self._breaks(media_s - self._last_s):
             self._begin_run(media_s)
         media_s = max(media_s, self._last_s)
@@ -82,7 +83,11 @@ class TimedWindower:
         return step_s < -self._spec.length
 
     def _begin_run(self, media_s: float) -> None:
-        """Forget the items so far; a window of frames may start here at the earliest."""
+        """Forget the items so far.
+
+        Frames go on with the first window that starts from here, messages with the first that
+        this one is in.
+        """
         assert self._grid is not None
         self._items.clear()
         self._last_s = self._covered_s = media_s
