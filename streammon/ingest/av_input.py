@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,9 +29,6 @@ NETWORKS: Mapping[str, str] = {
 """The schemes of a URL, and the protocols that may be used to read it. Never `file`: what a
 server sends (an HLS playlist, an SDP) cannot make FFmpeg read this machine's files."""
 
-READ_SLICE_S = 0.5
-"""RTSP can be read on after a timeout, so a stop is noticed even when nothing comes."""
-
 
 @dataclass(frozen=True, slots=True)
 class Input:
@@ -46,14 +44,6 @@ class Input:
     """The transport drops packets and says nothing of it."""
     live: bool | None = None
     """Whether an end is a disconnect; `None`: if its length is not known."""
-
-    @property
-    def sliced(self) -> bool:
-        return self.url.startswith(("rtsp:", "rtsps:"))
-
-    @property
-    def read_timeout_s(self) -> float:
-        return min(READ_SLICE_S, self.stall_s) if self.sliced else self.stall_s
 
 
 @contextmanager
@@ -75,12 +65,13 @@ def opened(source: Input, *, worked_before: bool) -> Iterator[InputContainer]:
 def _open(
     source: Input, *, worked_before: bool
 ) -> tuple[InputContainer | None, StreammonError | None]:
+    started_s = time.monotonic()
     try:
         container = av.open(
             source.url,
             format=source.format,
             options=dict(source.options),
-            timeout=(source.open_timeout_s, source.read_timeout_s),
+            timeout=(source.open_timeout_s, source.stall_s),
             metadata_errors="replace",
         )
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -88,7 +79,8 @@ def _open(
             error,
             place=source.place,
             url=source.url,
-            waited_s=source.open_timeout_s,
+            waited_s=time.monotonic() - started_s,
+            patience_s=source.open_timeout_s,
             worked_before=worked_before,
         )
         return None, failure

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from av.container import InputContainer
 
-from streammon.core.errors import Permanent
+from streammon.core.errors import Permanent, StreammonError
 from streammon.core.ports import Clip, Demand, SourceContext
 from streammon.core.types import Item, Modality, StreamId, VideoFrame
 from streammon.flow.channel import WhenFull
@@ -20,6 +20,7 @@ from streammon.ingest.av_epoch import Numbering, Outlet
 from streammon.ingest.av_input import Input, opened
 from streammon.ingest.av_packets import is_live
 from streammon.ingest.av_reader import Connection
+from streammon.ingest.interrupt import interruptible
 from streammon.ingest.pace import Pacer
 from streammon.media.clips import ClipShelf
 
@@ -71,17 +72,18 @@ class AvSource:
 
     @asynccontextmanager
     async def open(self, context: SourceContext) -> AsyncIterator[AsyncIterator[Item]]:
-        """One connection. Leaving waits for the thread: as long as FFmpeg may block.
-
-        That is 40 ms while packets come, half a second on a silent RTSP connection, and else
-        at most the open or the stall timeout.
-        """
+        """One connection. Leaving waits for the thread: 0.2 s at most, whatever it waits for."""
         outlet = self._outlet(
             context.demand, self._numbers, self._shelf, lambda _: context.clock.now_ns()
         )
 
         def items(leaving: threading.Event) -> Iterator[Item]:
-            return self._play(outlet, leaving)
+            with interruptible(leaving):
+                try:
+                    yield from self._play(outlet, leaving)
+                except StreammonError:
+                    if not leaving.is_set():
+                        raise
 
         fast = self._reading.paced is False
         async with on_thread(

@@ -41,9 +41,15 @@ ANSWERS: tuple[tuple[type[Exception], str], ...] = (
 
 
 def why_not_opened(
-    error: Exception, *, place: Place, url: str, waited_s: float, worked_before: bool
+    error: Exception,
+    *,
+    place: Place,
+    url: str,
+    waited_s: float,
+    patience_s: float,
+    worked_before: bool,
 ) -> StreammonError:
-    """The failure to raise when `url` could not be opened.
+    """The failure to raise when `url` could not be opened after `waited_s` of `patience_s`.
 
     A file, a pattern or a login that is refused the first time needs a person: `Permanent`.
     A login that worked before is tried again, since a camera that starts up refuses everyone;
@@ -58,7 +64,10 @@ def why_not_opened(
     if isinstance(error, LOGIN):
         cause = "login refused: check user and password in the URL"
         return Retryable(cause) if worked_before else Permanent(cause)
-    return _network(error, url, waited_s)
+    # FFmpeg reports some timeouts as invalid data.
+    if waited_s >= patience_s or isinstance(error, av.ExitError | TimeoutError):
+        return Retryable(f"no answer from the server for {patience_s:g} s")
+    return _network(error, url)
 
 
 def why_interrupted(error: Exception, *, place: Place, silent_s: float) -> StreammonError:
@@ -105,11 +114,9 @@ def _device(error: Exception) -> StreammonError:
     return Retryable(f"the device cannot be opened: {_reason(error)}")
 
 
-def _network(error: Exception, url: str, waited_s: float) -> StreammonError:
-    if isinstance(error, av.ExitError | TimeoutError):
-        return Retryable(f"no answer from the server for {waited_s:g} s")
+def _network(error: Exception, url: str) -> StreammonError:
     if isinstance(error, av.ProtocolNotFoundError):
-        return Permanent("this protocol is not allowed here, or FFmpeg was built without it")
+        return Permanent("the FFmpeg inside PyAV was built without this protocol")
     for kinds, cause in ANSWERS:
         if isinstance(error, kinds):
             return Retryable(cause)

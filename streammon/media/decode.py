@@ -75,7 +75,6 @@ class GopDecoder:
     def __init__(
         self, context: VideoCodecContext, *, tick_s: float, origin_s: float, lossy: bool
     ) -> None:
-        context.thread_count = 1
         self._context = context
         self._tick_s = tick_s
         self._origin_s = origin_s
