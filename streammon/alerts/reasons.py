@@ -18,9 +18,18 @@ LIKELY = 0.5
 
 SUBJECTS = {
     "voice_spoof": "speech carries vocoder artefacts",
-    "freeze": "picture or sound does not change as live media does",
+    "freeze": "picture or sound is not live",
     "chat_flood": "accounts post near-identical messages",
 }
+CAUSES = {
+    "frozen": "the picture is frozen",
+    "black": "the picture is black",
+    "slate": "a slate stands in place of a picture",
+    "looped": "the picture repeats itself",
+    "silent": "the sound has gone silent",
+    "stuck": "the sound is stuck",
+}
+"""What `freeze` finds, by its `details.cause`."""
 
 
 def raised_because(results: Sequence[DetectionResult], *, level: float, clear_s: float) -> str:
@@ -52,8 +61,14 @@ def _subject(result: DetectionResult) -> str:
     """What the strongest window shows, in its detector's words where it has some."""
     if result.kind == "chat_flood" and (flood := _flood(result.details)):
         return flood
-    fallback = SUBJECTS.get(result.kind, result.kind.replace("_", " ") or "synthetic media")
-    return _words(result.details.get("cause")) or fallback
+    if result.kind == "freeze" and (cause := _words(result.details.get("cause"))):
+        return CAUSES.get(cause, cause) + _for(result.details.get("for_s"))
+    return SUBJECTS.get(result.kind, _words(result.kind.replace("_", " ")) or "synthetic media")
+
+
+def _for(lasting_s: Json) -> str:
+    lasting = _number(lasting_s)
+    return "" if lasting is None else f" for {lasting:.0f} s"
 
 
 def _flood(details: Mapping[str, Json]) -> str:

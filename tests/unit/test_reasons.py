@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streammon.alerts.reasons import MOST_CAUSE, cleared_because, ended_because, raised_because
+from streammon.alerts.reasons import (
+    CAUSES,
+    MOST_CAUSE,
+    cleared_because,
+    ended_because,
+    raised_because,
+)
 from streammon.core.types import DetectionResult, Json
+from streammon.detectors.freeze import CAUSES as CAUSES_OF_FREEZE
 from tests.fakes import a_result
 
 
@@ -33,8 +40,15 @@ def test_a_voice_is_told_by_count_length_and_strength() -> None:
 
 
 def test_a_freeze_is_told_by_its_cause() -> None:
-    found = results("freeze", [0.97, 0.98], cause="frozen picture for 9 s")
-    assert raised(found).startswith("Frozen picture for 9 s: 2 of 2 windows")
+    found = results("freeze", [0.97, 0.98], cause="frozen", for_s=9.2)
+    assert raised(found).startswith("The picture is frozen for 9 s: 2 of 2 windows")
+    assert raised(results("freeze", [0.9], cause="stuck")).startswith("The sound is stuck: ")
+    assert raised(results("freeze", [0.9], cause=None)).startswith("Picture or sound is not live: ")
+    assert raised(results("freeze", [0.9], cause="new words")).startswith("New words: ")
+
+
+def test_every_cause_that_the_freeze_detector_finds_has_words() -> None:
+    assert set(CAUSES_OF_FREEZE) == set(CAUSES)
 
 
 def test_a_flood_is_told_by_its_numbers() -> None:
