@@ -34,10 +34,12 @@ class Program:
 
     def url(self) -> str:
         """Where the wall is, once it says so."""
-        found = self.wait_for(
-            lambda: next((m for m in (re.search(r"http://\S+", s) for s in self.said) if m), None)
-        )
-        return found.group(0).rstrip("/")
+
+        def look() -> str:
+            found = re.search(r"http://\S+", "\n".join(self.said))
+            return found.group(0).rstrip("/") if found else ""
+
+        return str(self.wait_for(look))
 
     def wait_for(self, look: Callable[[], Any], *, within_s: float = 40.0) -> Any:
         """The first true thing that `look` returns; fails when the program ends or time is up."""
