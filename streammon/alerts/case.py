@@ -17,7 +17,7 @@ MOST_SCORED = 20
 FORGOTTEN_AFTER_S = 120.0
 """A detector that says nothing for so long, while others of its kind go on, counts no more."""
 WARNING_LEVEL, WARNING_AFTER_S = 2.0, 5.0
-"""A warning from this level on, or once the incident has been open for so long."""
+"""A warning from this level on, or when the alarm level is still reached after so long."""
 CRITICAL_LEVEL, CRITICAL_AFTER_S = 2.5, 10.0
 """Critical from this level on, when the incident has also been open for so long."""
 
@@ -29,7 +29,7 @@ def severity_of(level: float, *, open_s: float) -> Severity:
     """The rung that evidence of this level reaches once the incident is `open_s` old."""
     if level >= CRITICAL_LEVEL and open_s >= CRITICAL_AFTER_S:
         return Severity.CRITICAL
-    if level >= WARNING_LEVEL or open_s >= WARNING_AFTER_S:
+    if level >= WARNING_LEVEL or (level >= 1.0 and open_s >= WARNING_AFTER_S):
         return Severity.WARNING
     return Severity.INFO
 

@@ -39,9 +39,10 @@ def raised_because(results: Sequence[DetectionResult], *, level: float, clear_s:
     """
     strongest = max(results, key=lambda result: (result.confidence or 0.0, result.end_s))
     subject = _subject(strongest)
+    fading = "" if level >= 1.0 else "fading, "
     return (
-        f"{subject[:1].upper()}{subject[1:]}: {_strength(results)}; "
-        f"evidence at {level:.1f} of the alarm level; clears after {clear_s:g} s of clean windows."
+        f"{subject[:1].upper()}{subject[1:]}: {_strength(results)}; evidence {fading}at "
+        f"{level:.1f} of the alarm level; clears after {clear_s:g} s of clean windows."
     )
 
 

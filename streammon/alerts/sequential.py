@@ -133,11 +133,13 @@ class Cusum:
         settings = self._settings
         log_odds = min(max(log_odds, 0.0), settings.most_level * settings.threshold)
         level = log_odds / settings.threshold
+        if 1.0 - ROUNDING <= level < 1.0:
+            level = 1.0
         began = state.log_odds == 0.0
         return CusumEvidence(
             level=level,
             log_odds=log_odds,
-            alarm=level >= 1.0 - ROUNDING or (state.alarm and level > settings.clear_level),
+            alarm=level >= 1.0 or (state.alarm and level > settings.clear_level),
             clear=level <= settings.clear_level,
             windows=0 if log_odds == 0.0 else state.windows * (not began) + scored,
             since_s=result.start_s if began else state.since_s,

@@ -36,6 +36,7 @@ def audio(at_s: float, score: float, **more: Any) -> DetectionResult:
         (1.99, 4.9, Severity.INFO),
         (2.0, 0.0, Severity.WARNING),
         (1.0, 5.0, Severity.WARNING),
+        (0.99, 60.0, Severity.INFO),
         (3.0, 9.9, Severity.WARNING),
         (2.5, 10.0, Severity.CRITICAL),
         (2.4, 100.0, Severity.WARNING),

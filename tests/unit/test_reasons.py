@@ -39,6 +39,11 @@ def test_a_voice_is_told_by_count_length_and_strength() -> None:
     )
 
 
+def test_evidence_below_the_alarm_level_is_called_fading() -> None:
+    found = results("voice_spoof", [0.9, 0.2])
+    assert "evidence fading, at 0.4 of" in raised_because(found, level=0.4, clear_s=4.0)
+
+
 def test_a_freeze_is_told_by_its_cause() -> None:
     found = results("freeze", [0.97, 0.98], cause="frozen", for_s=9.2)
     assert raised(found).startswith("The picture is frozen for 9 s: 2 of 2 windows")
