@@ -43,10 +43,10 @@ class Link:
         self._finished = asyncio.Event()
         self._flush_s = FLUSH_S
         self._producer = Producer(
-            {**properties, "error_cb": self._client_error},
+            {"log_level": 3, **properties, "error_cb": self._client_error},
             logger=logging.getLogger(f"{__name__}.client"),
         )
-        self._thread = threading.Thread(target=self._poll, name=f"kafka:{name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"kafka:{name}", daemon=True)
         self._thread.start()
 
     def send(self, topic: str, record: Record, token: Hashable) -> None:
@@ -76,17 +76,27 @@ class Link:
     def _client_error(self, error: KafkaError) -> None:
         self._reports.append((None, error))
 
-    def _poll(self) -> None:
-        """On the thread: callbacks happen inside `poll` and are handed over in one go."""
-        while not self._stopping.is_set():
-            self._producer.poll(POLL_S)
-            self._hand_over()
-        self._producer.flush(self._flush_s)
-        with contextlib.suppress(KafkaException):
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._poll()
+            self._producer.flush(self._flush_s)
             self._producer.purge()
             self._producer.flush(1.0)
+        except KafkaException as error:
+            self._reports.append((None, error.args[0]))
+        finally:
+            self._hand_over()
+            self._to_loop(self._finished.set)
+
+    def _poll(self) -> None:
+        """Callbacks happen inside `poll` and are handed over in one go."""
+        try:
+            self._producer.poll(POLL_S)
+        except KafkaException as error:  # a producer past hope says so again at each poll
+            self._reports.append((None, error.args[0]))
+            self._stopping.wait(POLL_S)
         self._hand_over()
-        self._to_loop(self._finished.set)
 
     def _hand_over(self) -> None:
         reports, self._reports = self._reports, []

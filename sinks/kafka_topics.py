@@ -48,7 +48,7 @@ def ensure_topics(config: KafkaConfig, properties: Mapping[str, str | int | bool
     answers.
     """
     said: list[KafkaError] = []
-    settings: dict[str, Any] = {**properties, "error_cb": said.append}
+    settings: dict[str, Any] = {"log_level": 3, **properties, "error_cb": said.append}
     admin = AdminClient(settings, logger=logging.getLogger(f"{__name__}.client"))
     doing = f"asking {config.bootstrap} for its topics"
     there = _answer(lambda: admin.list_topics(timeout=ANSWER_S), said, doing=doing)

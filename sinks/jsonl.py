@@ -1,0 +1,169 @@
+"""Events as lines of JSON, in a file or on standard output."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, TypeAlias
+
+from pydantic import Field, PositiveInt
+
+from streammon.core.clock import MonotonicClock
+from streammon.core.errors import Permanent, Retryable
+from streammon.core.types import Alert, Outgoing
+from streammon.registry import AdapterConfig
+from streammon.sinks import wire
+from streammon.sinks.stdout import StandardOutput
+
+log = logging.getLogger(__name__)
+
+STDOUT = "-"
+LineKind: TypeAlias = Literal["alert", "health", "meter", "result"]
+
+
+class JsonlConfig(AdapterConfig):
+    """One event per line, appended."""
+
+    type: Literal["jsonl"] = "jsonl"
+    path: str = Field(min_length=1)
+    """A file, or `-` for standard output."""
+    events: frozenset[LineKind] = frozenset({"alert", "health", "result"})
+    fsync: bool = False
+    """Wait until the disk has each alert: it then survives a power cut."""
+    max_mb: PositiveInt | None = None
+    """A file that would grow larger is renamed to `<path>.1`, that one to `.2`, and so on."""
+    keep: int = Field(5, ge=1, le=1000)
+    """How many renamed files are kept."""
+
+    def build(self, name: str) -> JsonlSink | StdoutJsonlSink:
+        wall = wire.WallClock(MonotonicClock())
+        if self.path == STDOUT:
+            return StdoutJsonlSink(name, self, wall=wall)
+        return JsonlSink(name, self, wall=wall)
+
+
+class JsonlSink:
+    """A file that each line reaches whole, or not at all. Satisfies `ports.Sink`."""
+
+    def __init__(self, name: str, config: JsonlConfig, *, wall: wire.WallClock | None) -> None:
+        self.name = name
+        self._config = config
+        self._wall = wall
+        self._path = Path(config.path)
+        self._fd = -1
+        self._size = 0
+
+    async def __aenter__(self) -> Self:
+        self._open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def wants(self, item: Outgoing) -> bool:
+        return wire.kind_of(item) in self._config.events
+
+    async def deliver(self, item: Outgoing) -> None:
+        """Append one line. Raises `Retryable` when the disk is full."""
+        if self._fd < 0:
+            self._open()
+        line = _line(item, self._wall)
+        most = self._config.max_mb
+        if most is not None and self._size and self._size + len(line) > most * 1_000_000:
+            self._rotate()
+        self._append(line)
+        if self._config.fsync and isinstance(item, Alert):
+            await asyncio.to_thread(os.fsync, self._fd)
+
+    def _append(self, line: bytes) -> None:
+        """Also after a failure the file ends with a whole line."""
+        try:
+            written = os.write(self._fd, line)
+            if written < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, self._size)
+            raise Retryable(f"{self._path} cannot be written: {error.strerror}") from error
+        self._size += len(line)
+
+    def _open(self) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        try:
+            self._fd = os.open(self._path, flags, 0o640)
+            self._size = os.fstat(self._fd).st_size
+            if self._size and os.pread(self._fd, 1, self._size - 1) != b"\n":
+                self._append(b"\n")  # a line that was cut off by a crash stays by itself
+        except Retryable:
+            self._close()
+            raise
+        except OSError as error:
+            self._close()
+            cause = f"{self._path} cannot be opened: {error.strerror}"
+            if error.errno in (errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.EDQUOT):
+                raise Retryable(cause) from error
+            raise Permanent(f"{cause}; give `path` a file that can be written") from error
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _rotate(self) -> None:
+        self._close()
+        for number in range(self._config.keep, 0, -1):
+            older = self._path.with_name(f"{self._path.name}.{number}")
+            newer = self._path.with_name(f"{self._path.name}.{number - 1}")
+            if number == 1:
+                newer = self._path
+            if newer.exists():
+                newer.replace(older)
+        self._open()
+
+
+class StdoutJsonlSink:
+    """Lines on standard output, until its reader goes. Satisfies `ports.Sink`."""
+
+    def __init__(
+        self,
+        name: str,
+        config: JsonlConfig,
+        *,
+        wall: wire.WallClock | None,
+        out: StandardOutput | None = None,
+    ) -> None:
+        self.name = name
+        self._events = config.events
+        self._wall = wall
+        self._out = out or StandardOutput()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing is buffered."""
+
+    def wants(self, item: Outgoing) -> bool:
+        return not self._out.closed and wire.kind_of(item) in self._events
+
+    async def deliver(self, item: Outgoing) -> None:
+        await self._out.write(_line(item, self._wall))
+
+
+def _line(item: Outgoing, wall: wire.WallClock | None) -> bytes:
+    return wire.dumps(wire.to_wire(item, wall=wall)) + b"\n"
