@@ -29,6 +29,8 @@ from streammon.scheduler.tally import (
 log = logging.getLogger(__name__)
 
 MOST_FAILURES = 3
+BATCH_SHARE = 0.1
+"""A batch may take this share of the time within which people are to be alerted."""
 HALF_BUSY = 0.5
 """Below this share of planned time, waiting for a larger batch saves time that nobody needs."""
 WORTH_SHARING = 0.1
@@ -44,6 +46,8 @@ class _Device:
     waited_s: list[float] = field(default_factory=list)
     """Of the windows scored since the last plan."""
     waited_p95_s: float = 0.0
+    busy_s: float = 0.0
+    """Since the last plan."""
 
 
 class Desk:
@@ -62,6 +66,7 @@ class Desk:
         }
         self._devices: dict[str, _Device] = {}
         self._placed: dict[str, str] = {}
+        self._planned_ns: int | None = None
 
     def open_device(self, device: str) -> None:
         """Detectors may be placed there from now on."""
@@ -113,7 +118,7 @@ class Desk:
 
     def take(self, device: str, now_ns: int, *, all_due: bool = False) -> Batch | None:
         """The next batch for an idle device, or `None` while nothing is due."""
-        batch = self._devices[device].queue.take(now_ns, self._most, all_due=all_due)
+        batch = self._devices[device].queue.take(now_ns, self._sizes(), all_due=all_due)
         if batch is not None:
             self._tallies[batch.detector].running += len(batch.windows)
         return batch
@@ -134,6 +139,7 @@ class Desk:
         tally.cost.learn(len(batch.windows), took_s)
         device = self._devices.get(self._placed.get(batch.detector, ""))
         if device is not None:
+            device.busy_s += took_s
             device.waited_s += [(ended_ns - queued_ns) / 1e9 for queued_ns in batch.queued_ns]
         for window, result in zip(batch.windows, results, strict=True):
             tally.abstained += result.confidence is None
@@ -158,6 +164,7 @@ class Desk:
 
     def replan(self, now_ns: int) -> str:
         """Plan anew; returns why people should know that not all can be looked at, or ''."""
+        period_s = 1e-9 * (now_ns - (self._planned_ns or 0))
         self.streams.forget_silent(now_ns)
         for name, device in self._devices.items():
             here = {detector for detector, placed in self._placed.items() if placed == name}
@@ -165,9 +172,17 @@ class Desk:
             waited = device.waited_s
             p95_s = percentiles(waited, (95,))[0] if waited else None
             device.waited_p95_s = p95_s or 0.0
+            plan = device.planner.update(
+                loads,
+                self._costs,
+                self._sizes(),
+                waited_p95_s=p95_s,
+                busy=device.busy_s / max(period_s, 1e-9),
+            )
+            device.busy_s = 0.0
             waited.clear()
-            plan = device.planner.update(loads, self._costs, self._most, waited_p95_s=p95_s)
             self.streams.stretch(plan.stretch)
+        self._planned_ns = now_ns
         self.streams.refresh()
         return self.degraded()
 
@@ -207,6 +222,14 @@ class Desk:
         waiting = self._devices[device].queue.waiting(detector=name) if device else 0
         stretch = self.streams.longest_stretch(name)
         return self._tallies[name].stats(device=device, waiting=waiting, stretch=stretch)
+
+    def _sizes(self) -> dict[str, int]:
+        """The largest batch of each detector that is worth making now."""
+        within_s = BATCH_SHARE * self._settings.alert_within_s
+        return {
+            name: self._costs[name].most_useful(most, within_s=within_s)
+            for name, most in self._most.items()
+        }
 
     def _expected_ns(self, name: str) -> int:
         return round(1e9 * self._costs[name].expected_s(1))

@@ -26,6 +26,8 @@ from streammon.scheduler.tally import SchedulerStats
 log = logging.getLogger(__name__)
 
 PLAN_EVERY_S = 1.0
+NEW_FIGURES_AFTER_S = 30.0
+"""While it stays degraded, people are given new figures this often, not with every plan."""
 
 
 class Scheduler:
@@ -51,6 +53,8 @@ class Scheduler:
         self._lanes: dict[str, Lane] = {}
         self._lane_of: dict[str, Lane] = {}
         self._choice = Choice(CPU)
+        self._too_much = ""
+        self._too_much_ns = 0
         self._closing = asyncio.Event()
         self._running = False
 
@@ -196,8 +200,12 @@ class Scheduler:
 
     def _report_plan(self, too_much: str) -> None:
         """The health of the scheduler: too much to do, a fallback, or well."""
+        now_ns = self._clock.now_ns()
+        old = now_ns - self._too_much_ns > NEW_FIGURES_AFTER_S * 1e9
+        if old or bool(too_much) != bool(self._too_much):
+            self._too_much, self._too_much_ns = too_much, now_ns
         fallback = self._choice.cause if self._choice.is_fallback else ""
-        causes = [cause for cause in (fallback, too_much) if cause]
+        causes = [cause for cause in (fallback, self._too_much) if cause]
         state = HealthState.DEGRADED if causes else HealthState.UP
         self._news.tell("scheduler", state, "; ".join(causes))
 

@@ -12,9 +12,12 @@ MEMORY_BATCHES = 32
 OUTLIER = 4.0
 """A batch that took this many times what was expected counts as this much: a hiccup of the
 machine is not a new cost, and one that stays is learnt in a few batches all the same."""
+FIXED_SHARE = 0.1
+"""A batch whose fixed cost is a smaller share of it than this gains nothing by being larger."""
 MOST_BUSY = 0.97
 """Share of a device's time that is planned for; the rest is for what a plan cannot know."""
 LEAST_BUSY = 0.5
+USED_GAIN = 0.3
 DEGRADED_BELOW = 0.97
 """A stream looked at less often than this share of what it is due is worth telling people."""
 WORTH_IT = 1.02
@@ -39,6 +42,18 @@ class CostModel:
     def expected_s(self, windows: int) -> float:
         """0 before the first batch: what is not known is not planned against."""
         return self.fixed_s + windows * self.per_window_s if windows else 0.0
+
+    def most_useful(self, most: int, *, within_s: float) -> int:
+        """The largest batch worth making, up to `most`.
+
+        One that takes longer than `within_s` keeps others waiting. It is made all the same where
+        that is what it takes to keep the fixed cost below a tenth of it.
+        """
+        if self.per_window_s <= 0:
+            return most
+        in_time = (within_s - self.fixed_s) / self.per_window_s
+        efficient = math.ceil(self.fixed_s / self.per_window_s / FIXED_SHARE)
+        return max(1, min(most, max(int(in_time), efficient)))
 
     def learn(self, windows: int, took_s: float) -> None:
         if self._batches >= MEMORY_BATCHES // 4:
@@ -129,6 +144,7 @@ class Planner:
         self._alert_within_s = alert_within_s
         self._batch_wait_s = batch_wait_s
         self._level = math.inf
+        self._used = 1.0
         self._allowed_more = 0
         self._well = 0
 
@@ -139,19 +155,25 @@ class Planner:
         most: Mapping[str, int],
         *,
         waited_p95_s: float | None,
+        busy: float,
     ) -> Plan:
-        """`most` is the largest batch per detector; `waited_p95_s` of what was scored lately."""
+        """A plan for these loads.
+
+        `most` is the largest batch per detector. What was measured since the last plan:
+        `waited_p95_s` of the windows that were scored, `busy` as a share of the device's time.
+        """
         self._steer(waited_p95_s)
+        self._notice_slack(busy)
         sizes = Counter(load.detector for load in loads)
         batch = {name: min(most[name], size) for name, size in sizes.items()}
         per_window = {
             name: costs[name].per_window_s + costs[name].fixed_s / batch[name] for name in sizes
         }
         costs_s = [per_window[load.detector] for load in loads]
-        level = self._settled(shares(loads, costs_s, self.capacity))
+        level = self._settled(shares(loads, costs_s, self.capacity / self._used))
         given = [min(1.0, level * load.priority / load.patience) for load in loads]
         due = [share * load.patience for share, load in zip(given, loads, strict=True)]
-        busy = [load.rate_hz * cost_s for load, cost_s in zip(loads, costs_s, strict=True)]
+        takes = [load.rate_hz * cost_s for load, cost_s in zip(loads, costs_s, strict=True)]
         sweep_s = sum(
             math.ceil(size / batch[name]) * costs[name].fixed_s + size * costs[name].per_window_s
             for name, size in sizes.items()
@@ -160,8 +182,8 @@ class Planner:
         late = waited_p95_s is not None and waited_p95_s > self._alert_within_s
         self.plan = Plan(
             stretch={load.key: 1.0 / share for load, share in zip(loads, given, strict=True)},
-            asked=sum(busy),
-            planned=sum(one * share for one, share in zip(busy, given, strict=True)),
+            asked=sum(takes),
+            planned=sum(one * share for one, share in zip(takes, given, strict=True)),
             longest_wait_s=sweep_s + self._batch_wait_s,
             least_served=least,
             degraded=self._is_degraded(least < DEGRADED_BELOW or late),
@@ -175,6 +197,18 @@ class Planner:
             self.capacity = max(LEAST_BUSY, 0.9 * self.capacity)
         elif waited_p95_s < self._alert_within_s / 2:
             self.capacity = min(MOST_BUSY, self.capacity + 0.02)
+
+    def _notice_slack(self, busy: float) -> None:
+        """Learn which part of the planned time is really used, while not all is admitted.
+
+        Costs that were taken for too high would otherwise leave the device idle and windows
+        unseen. Costs taken for too low need no correction: the newest windows win their turns.
+        """
+        if math.isinf(self._level) or not self.plan.planned:
+            self._used = 1.0
+        else:
+            used = min(1.0, busy / self.plan.planned)
+            self._used = max(LEAST_BUSY, self._used + USED_GAIN * (used - self._used))
 
     def _settled(self, wanted: float) -> float:
         self._allowed_more = self._allowed_more + 1 if wanted > WORTH_IT * self._level else 0

@@ -1,0 +1,348 @@
+"""What the scheduler costs and keeps: throughput, age of windows under load, fairness.
+
+64 streams of speech, each looked at by two torch models. The bare loop, on the same thread
+in the same run, scores full batches of the same windows with the same detectors and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+import statistics
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.report import parse_args, write
+from streammon.config import SchedulerConfig
+from streammon.core.clock import MonotonicClock
+from streammon.core.ports import Detector
+from streammon.core.types import (
+    AudioChunk,
+    DetectionResult,
+    Health,
+    Modality,
+    StreamId,
+    Window,
+    WindowSpec,
+)
+from streammon.flow.channel import Channel, WhenFull
+from streammon.scheduler.device import DeviceThread, choose_device, to_device, tune_threads
+from streammon.scheduler.runner import Scheduler
+from streammon.scheduler.tally import SchedulerStats, percentiles
+
+STREAMS = [StreamId(f"s{number:02}") for number in range(64)]
+RATE_HZ = 16_000
+SPEC = WindowSpec(2.0, 0.5)
+LOADS = (50, 80, 120)
+TICK_S = 0.01
+
+
+class Spectra(torch.nn.Module):
+    """A convolutional network over log spectra, wide or narrow: stands for any sound model."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        sizes = [1, width, 2 * width, 4 * width, 8 * width]
+        layers: list[torch.nn.Module] = []
+        for taken, given in itertools.pairwise(sizes):
+            stride = 4 if taken == 1 else 2
+            layers += [
+                torch.nn.Conv2d(taken, given, 5, stride=stride, padding=2, bias=False),
+                torch.nn.BatchNorm2d(given),
+                torch.nn.ReLU(inplace=True),
+            ]
+        self.body = torch.nn.Sequential(*layers)
+        self.head = torch.nn.Linear(sizes[-1], 1)
+        self.register_buffer("taper", torch.hann_window(512))
+
+    def forward(self, pcm: torch.Tensor) -> torch.Tensor:
+        taper = self.get_buffer("taper")
+        spectra = torch.stft(pcm, 512, 256, window=taper, return_complex=True).abs()
+        body: torch.Tensor = self.body(spectra.clamp_min(1e-5).log().unsqueeze(1))
+        scores: torch.Tensor = self.head(body.mean((2, 3))).squeeze(1)
+        return scores
+
+
+class SpectraDetector:
+    """`Spectra` as a detector; untrained, for only its cost matters here."""
+
+    on_device = True
+    inputs: Mapping[Modality, WindowSpec] = {Modality.AUDIO: SPEC}
+
+    def __init__(self, name: str, *, width: int, max_batch: int) -> None:
+        self.name = self.kind = name
+        self.max_batch = max_batch
+        self.model = Spectra(width)
+        self._device = "cpu"
+
+    def load(self, device: str) -> None:
+        self._device = device
+        self.model = self.model.eval().to(torch.device(device))
+        with torch.inference_mode():
+            self.model(torch.zeros((self.max_batch, 2 * RATE_HZ), device=torch.device(device)))
+
+    def bucket(self, window: Window) -> str:
+        return ""
+
+    def score(self, batch: Sequence[Window]) -> Sequence[DetectionResult]:
+        pcm = np.stack([pcm_of(window) for window in batch])
+        with torch.inference_mode():
+            confidences = self.model(to_device(pcm, self._device)).sigmoid().cpu().tolist()
+        return [
+            DetectionResult(
+                stream=window.stream,
+                detector=self.name,
+                kind=self.kind,
+                modality=window.modality,
+                epoch=window.epoch,
+                start_s=window.start_s,
+                end_s=window.end_s,
+                captured_ns=window.captured_ns,
+                confidence=confidence,
+                model_used=self.name,
+            )
+            for window, confidence in zip(batch, confidences, strict=True)
+        ]
+
+
+def pcm_of(window: Window) -> NDArray[np.float32]:
+    chunk = window.items[0]
+    assert isinstance(chunk, AudioChunk)
+    return chunk.pcm
+
+
+def make_windows() -> dict[StreamId, Window]:
+    """One window of two seconds of sound for each stream."""
+    noise = np.random.default_rng(1)
+    windows = {}
+    for stream in STREAMS:
+        pcm = noise.normal(0, 0.1, 2 * RATE_HZ).astype(np.float32)
+        chunk = AudioChunk(
+            stream=stream,
+            seq=0,
+            media_s=0.0,
+            captured_ns=0,
+            pcm=pcm,
+            rate_hz=RATE_HZ,
+            source_rate_hz=RATE_HZ,
+        )
+        windows[stream] = Window(stream, Modality.AUDIO, 0, 0.0, 2.0, (chunk,))
+    return windows
+
+
+@dataclass
+class Bench:
+    detectors: dict[str, Detector]
+    windows: dict[StreamId, Window]
+    device: str
+    threads: int
+    bare_hz: dict[str, list[float]] = field(default_factory=dict)
+
+    def parameters(self) -> dict[str, int]:
+        return {
+            name: sum(weight.numel() for weight in detector.model.parameters())
+            for name, detector in self.detectors.items()
+            if isinstance(detector, SpectraDetector)
+        }
+
+    def busy_s(self, scored: Mapping[str, int]) -> float:
+        """How long the bare loop takes for so many windows of each detector."""
+        return sum(count / statistics.median(self.bare_hz[name]) for name, count in scored.items())
+
+    def capacity_hz(self) -> float:
+        """Windows per second, each looked at by every detector, that the bare loop can do."""
+        return 1.0 / self.busy_s(dict.fromkeys(self.detectors, 1))
+
+
+@dataclass
+class Run:
+    """What one run under a given load gave, after its warm-up."""
+
+    seconds: float
+    submitted: Counter[str] = field(default_factory=Counter)
+    scored: Counter[str] = field(default_factory=Counter)
+    by_stream: Counter[tuple[str, StreamId]] = field(default_factory=Counter)
+    ages_s: list[float] = field(default_factory=list)
+    stats: SchedulerStats | None = None
+
+    def percentiles(self) -> dict[str, float]:
+        values = percentiles(self.ages_s, (50, 95, 99))
+        return dict(zip(("p50_s", "p95_s", "p99_s"), values, strict=True))
+
+    def fairness(self) -> float:
+        """Smallest share of any stream over the largest, of the worse served detector."""
+        return min(
+            min(counts) / max(counts)
+            for name in self.scored
+            for counts in [[self.by_stream[name, stream] for stream in STREAMS]]
+        )
+
+
+def bare_loop(bench: Bench, name: str, seconds: float) -> float:
+    """Windows per second of one detector in a plain loop over full batches, on its thread."""
+    detector = bench.detectors[name]
+    batches = itertools.cycle(
+        list(bench.windows.values())[at : at + detector.max_batch]
+        for at in range(0, len(STREAMS), detector.max_batch)
+    )
+    count, started_s = 0, time.perf_counter()
+    while time.perf_counter() - started_s < seconds:
+        count += len(detector.score(next(batches)))
+    return count / (time.perf_counter() - started_s)
+
+
+def measure_bare(bench: Bench, seconds: float) -> None:
+    for name in bench.detectors:
+        bench.bare_hz.setdefault(name, []).append(bare_loop(bench, name, seconds))
+
+
+async def feed(scheduler: Scheduler, bench: Bench, run: Run, rate_hz: float, warm_s: float) -> None:
+    """Offer windows of all streams at `rate_hz` per stream, each stream at its own phase."""
+    clock = MonotonicClock()
+    phases = [(number + 0.5) / len(STREAMS) for number in range(len(STREAMS))]
+    random.Random(2).shuffle(phases)
+    sent = dict.fromkeys(STREAMS, 0)
+    started_ns = clock.now_ns()
+    while (passed_s := (clock.now_ns() - started_ns) / 1e9) < warm_s + run.seconds:
+        for stream, phase in zip(STREAMS, phases, strict=True):
+            while (sent[stream] + phase) / rate_hz <= passed_s:
+                window = at_time(bench.windows[stream], sent[stream], clock.now_ns())
+                sent[stream] += 1
+                for name in bench.detectors:
+                    scheduler.submit(name, window)
+                    run.submitted[name] += passed_s >= warm_s
+        await clock.sleep(TICK_S)
+
+
+def at_time(window: Window, number: int, now_ns: int) -> Window:
+    start_s = number * SPEC.hop
+    chunk = window.items[0]
+    assert isinstance(chunk, AudioChunk)
+    moved = replace(chunk, media_s=start_s, captured_ns=now_ns)
+    return replace(window, start_s=start_s, end_s=start_s + SPEC.length, items=(moved,))
+
+
+async def collect(out: Channel[DetectionResult], run: Run, warm_s: float) -> None:
+    clock = MonotonicClock()
+    started_ns = clock.now_ns()
+    async for result in out:
+        now_ns = clock.now_ns()
+        if 0 <= (now_ns - started_ns) / 1e9 - warm_s <= run.seconds:
+            run.scored[result.detector] += 1
+            run.by_stream[result.detector, result.stream] += 1
+            run.ages_s.append((now_ns - result.captured_ns) / 1e9)
+
+
+async def under_load(bench: Bench, rate_hz: float, *, seconds: float, warm_s: float) -> Run:
+    """Run the scheduler with so many windows a second and stream."""
+    run, health = Run(seconds), list[Health]()
+    settings = SchedulerConfig(device=bench.device, cpu_threads=bench.threads)
+    scheduler = Scheduler(bench.detectors, settings, clock=MonotonicClock(), report=health.append)
+    for stream in STREAMS:
+        scheduler.add_stream(stream, frozenset({Modality.AUDIO}))
+    out: Channel[DetectionResult] = Channel("results", 256, WhenFull.BLOCK)
+    await scheduler.load()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(collect(out, run, warm_s))
+        running = group.create_task(scheduler.run(out))
+        await feed(scheduler, bench, run, rate_hz, warm_s)
+        run.stats = scheduler.stats()
+        scheduler.close()
+        await running
+        out.close()
+    return run
+
+
+def details_of(run: Run) -> dict[str, Any]:
+    assert run.stats is not None
+    return {
+        **run.percentiles(),
+        "submitted": dict(run.submitted),
+        "scored": dict(run.scored),
+        "fairness": run.fairness(),
+        "degraded": run.stats.degraded,
+        "detectors": {
+            name: {
+                "stretch": each.stretch,
+                "mean_batch": each.mean_batch,
+                "fixed_s": each.fixed_s,
+                "per_window_s": each.per_window_s,
+                "replaced": each.replaced,
+                "not_due": each.not_due,
+            }
+            for name, each in run.stats.detectors.items()
+        },
+        "devices": {
+            name: {"asked": each.asked, "planned": each.planned}
+            for name, each in run.stats.devices.items()
+        },
+    }
+
+
+async def on_thread(bench: Bench, thread: DeviceThread, seconds: float) -> None:
+    await thread.start(measure_bare, bench, seconds)
+
+
+async def measure(*, quick: bool) -> tuple[dict[str, float], dict[str, Any]]:
+    thread = DeviceThread("cpu")
+    device = (await thread.start(choose_device, "auto")).device
+    threads = await thread.start(tune_threads, None)
+    detectors: dict[str, Detector] = {
+        "small": SpectraDetector("small", width=12, max_batch=32),
+        "large": SpectraDetector("large", width=54, max_batch=16),
+    }
+    bench = Bench(detectors, make_windows(), device, threads)
+    for detector in detectors.values():
+        await thread.start(detector.load, device)
+    rounds, bare_s, full_s, load_s = (3, 0.7, 3.0, 6.0) if quick else (8, 2.0, 8.0, 30.0)
+    await thread.start(measure_bare, bench, bare_s)
+    bench.bare_hz.clear()
+    ratios = []
+    for _ in range(rounds):
+        before = Bench(detectors, bench.windows, device, threads)
+        await thread.start(measure_bare, before, bare_s)
+        full = await under_load(
+            bench, 2 * before.capacity_hz() / len(STREAMS), seconds=full_s, warm_s=2.0
+        )
+        await thread.start(measure_bare, before, bare_s)
+        ratios.append(before.busy_s(full.scored) / full_s)
+        for name, values in before.bare_hz.items():
+            bench.bare_hz.setdefault(name, []).extend(values)
+    figures = {"throughput_over_bare": statistics.median(ratios)}
+    details: dict[str, Any] = {"ratios": ratios, "saturated": details_of(full)}
+    capacity_hz = bench.capacity_hz() * figures["throughput_over_bare"]
+    for load in LOADS:
+        rate_hz = load / 100 * capacity_hz / len(STREAMS)
+        run = await under_load(bench, rate_hz, seconds=load_s, warm_s=2.5)
+        figures[f"age_p95_s_at_{load}"] = run.percentiles()["p95_s"]
+        figures["fairness"] = run.fairness()
+        details[f"at_{load}"] = details_of(run)
+    await thread.stop()
+    details |= {
+        "device": device,
+        "threads": threads,
+        "capacity_hz": capacity_hz,
+        "bare_hz": bench.bare_hz,
+        "parameters": bench.parameters(),
+    }
+    return figures, details
+
+
+def main() -> None:
+    logging.disable(logging.INFO)
+    args = parse_args(__doc__ or "")
+    figures, details = asyncio.run(measure(quick=args.quick))
+    write(figures, details, args)
+
+
+if __name__ == "__main__":
+    main()
