@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import SecretStr
 
-from streammon.config import OutboxConfig
+from streammon.config import OutboxConfig, ServerConfig
 from streammon.core.clock import MonotonicClock
 from streammon.core.ports import Clip, StoredAlert
 from streammon.core.types import (
@@ -31,9 +33,12 @@ from streammon.core.types import (
 )
 from streammon.overlay.encode import encode_jpeg
 from streammon.pipelines.view import StreamView
+from streammon.server.app import build_app
+from streammon.server.serve import serving
 from streammon.sinks.outbox import MEMORY, NewAlert, Outbox
 from streammon.sinks.websocket import Hub
 from streammon.sinks.wire import WallClock, dumps, to_wire
+from streammon.telemetry.metrics import Metrics
 
 VIDEO, AUDIO, TEXT = Modality.VIDEO, Modality.AUDIO, Modality.TEXT
 BANDS = 48
@@ -110,6 +115,7 @@ class ScriptedMonitor:
         )
         self._started_s = time.monotonic()
         self._open: dict[str, Alert] = {}
+        self._muted: set[str] = set()
 
     async def __aenter__(self) -> Self:
         await self.outbox.__aenter__()
@@ -159,6 +165,10 @@ class ScriptedMonitor:
             replace(view, health=health) if view.stream == stream else view for view in self.views
         ]
         self.hub.publish(health)
+
+    def mute(self, stream: str) -> None:
+        """From now on nothing of it is played, though it counts as up."""
+        self._muted.add(stream)
 
     def show(self, stream: str, step: int) -> None:
         """Publish one overlaid picture."""
@@ -278,7 +288,7 @@ class ScriptedMonitor:
         step = 0
         while True:
             for view in self.views:
-                if view.health.state is HealthState.UP:
+                if view.health.state is HealthState.UP and view.stream not in self._muted:
                     self._play_one(view, step)
             step += 1
             await asyncio.sleep(every_s)
@@ -318,3 +328,18 @@ class ScriptedMonitor:
             level=level,
             columns=columns,
         )
+
+
+@asynccontextmanager
+async def played(
+    monitor: ScriptedMonitor, *, port: int = 0, token: str | None = None
+) -> AsyncGenerator[str]:
+    """Serve the wall of a monitor whose streams play; yields the URL."""
+    secret = None if token is None else SecretStr(token)
+    settings = ServerConfig(port=port, token=secret)
+    async with monitor:
+        app = build_app(monitor, monitor.hub, Metrics(), settings)
+        async with serving(app, settings) as url, asyncio.TaskGroup() as group:
+            playing = group.create_task(monitor.play())
+            yield url
+            playing.cancel()

@@ -6,6 +6,7 @@ import { colours, dashes, kindColour } from "./palette.js";
 
 const GAP_MS = 15_000;
 const FOOT = 5;
+const EDGE = 4; // room for the newest mark
 const REACHES_S = [60, 120, 300];
 
 export class Timeline {
@@ -31,11 +32,11 @@ export class Timeline {
     const bottom = this.axes ? 16 : 0;
     const area = {
       left,
-      width: fresh.width - left,
+      width: fresh.width - left - EDGE,
       top: this.axes ? 9 : 3,
       height: fresh.height - bottom - FOOT - (this.axes ? 12 : 6),
       now: performance.now(),
-      msPerPixel: (1000 * this.seconds) / (fresh.width - left),
+      msPerPixel: (1000 * this.seconds) / (fresh.width - left - EDGE),
     };
     this.#grid(context, area, fresh);
     for (const { kind, points } of histories.values()) drawLine(context, area, kind, points.points);
@@ -70,7 +71,7 @@ export class Timeline {
     context.textBaseline = "alphabetic";
     const step = this.seconds > 120 ? 60 : 15;
     for (let ago = 0; ago <= this.seconds; ago += step) {
-      const x = width - (1000 * ago) / area.msPerPixel;
+      const x = width - EDGE - (1000 * ago) / area.msPerPixel;
       context.textAlign = ago === 0 ? "right" : "center";
       const label = ago === 0 ? "now" : step === 60 ? `−${ago / 60} min` : `−${ago} s`;
       if (x > area.left + 14) context.fillText(label, x, height - 3);

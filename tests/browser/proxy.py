@@ -1,0 +1,67 @@
+"""A TCP proxy whose line can be cut and mended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+
+class Line:
+    """Forwards a local port to the server at `url`. An async context manager."""
+
+    def __init__(self, url: str) -> None:
+        self._port = urlsplit(url).port
+        self._open: set[asyncio.StreamWriter] = set()
+        self._cut = False
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.close()
+        self.cut()
+        await self._server.wait_closed()
+        while self._open:  # noqa: ASYNC110 - the streams' own tasks end by themselves
+            await asyncio.sleep(0.01)
+
+    def cut(self) -> None:
+        """Every connection breaks at once, without a farewell; new ones break too."""
+        self._cut = True
+        for writer in self._open:
+            writer.transport.abort()
+
+    def mend(self) -> None:
+        self._cut = False
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._cut:
+            writer.transport.abort()
+            return
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self._open |= {writer, there_writer}
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_pass_on(reader, there_writer))
+                group.create_task(_pass_on(there_reader, writer))
+        finally:
+            self._open -= {writer, there_writer}
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()

@@ -1,0 +1,275 @@
+"""The wall in a real browser: what it shows, and that it shows it live."""
+
+from __future__ import annotations
+
+import pytest
+
+from streammon.core.types import AlertState, Health, HealthState, Json, Severity
+from tests.browser.chromium import Opened, needs_chromium, wall
+from tests.browser.scripted_monitor import (
+    AUDIO,
+    TEXT,
+    VIDEO,
+    ScriptedMonitor,
+    played,
+    stream_view,
+)
+
+pytestmark = [pytest.mark.browser, needs_chromium]
+
+
+def a_monitor() -> ScriptedMonitor:
+    return ScriptedMonitor(
+        [
+            stream_view("lobby", VIDEO, AUDIO, detectors=["freeze", "voice_spoof"]),
+            stream_view("gate", VIDEO, detectors=["freeze"]),
+            stream_view("hotline", AUDIO, detectors=["voice_spoof"]),
+            stream_view("chat", TEXT, detectors=["chat_flood"]),
+            stream_view("yard", VIDEO, state=HealthState.RETRYING, cause="login refused"),
+        ]
+    )
+
+
+async def text(opened: Opened, selector: str) -> str:
+    return await opened.page.locator(selector).inner_text()
+
+
+async def test_the_pictures_move() -> None:
+    async with played(a_monitor()) as url, wall(url) as opened:
+        for stream in ("lobby", "gate"):
+            await opened.wait_for(
+                "s => document.querySelector(`[data-stream=${s}] canvas.picture`)?.width > 16",
+                stream,
+            )
+            before = await opened.pixels(stream)
+            await opened.page.wait_for_timeout(700)
+            assert await opened.pixels(stream) != before, f"{stream} stands still"
+        assert await text(opened, '[data-stream="lobby"] .age') == "now"
+
+
+async def test_an_alert_appears_without_reload_with_its_reason_and_picture() -> None:
+    monitor = a_monitor()
+    async with played(monitor) as url, wall(url) as opened:
+        await opened.live()
+        await opened.page.evaluate("window.sameDocument = true")
+        assert await opened.page.locator("#alarm").is_hidden()
+        why = "5 of 6 windows sound synthesised <img src=x onerror=alert(1)>"
+        await monitor.alert("lobby", "voice_spoof", why=why, with_picture=True)
+        await opened.page.locator("#alarm").wait_for()
+        assert await text(opened, "#alarm-title") == "Voice spoof on lobby"
+        assert await text(opened, "#alarm-why") == why, "it is text, not markup"
+        assert await opened.tile("lobby").get_attribute("data-alarm") == "critical"
+        assert "voice spoof" in await text(opened, '[data-stream="lobby"] .tile-alarm')
+        row = opened.page.locator("#incident-list .incident")
+        assert "critical" in await row.inner_text()
+        assert why in await row.inner_text()
+        await opened.wait_for(
+            "() => document.querySelector('#incident-list .snapshot')?.naturalWidth > 0"
+        )
+        await opened.wait_for(
+            "() => document.querySelector('#announcer').textContent.startsWith('Alert, critical')"
+        )
+        assert await opened.page.title() == "(1) night-desk · streammon"
+        assert await opened.page.evaluate("window.sameDocument")
+
+
+async def test_an_incident_that_closes_lets_go_of_the_banner_and_stays_in_the_list() -> None:
+    monitor = a_monitor()
+    async with played(monitor) as url, wall(url) as opened:
+        await opened.live()
+        await monitor.alert("gate", "freeze", severity=Severity.WARNING)
+        await opened.page.locator("#alarm").wait_for()
+        await monitor.alert("gate", "freeze", AlertState.CLOSED, severity=Severity.WARNING)
+        await opened.page.locator("#alarm").wait_for(state="hidden")
+        assert await opened.tile("gate").get_attribute("data-alarm") == "none"
+        assert "closed" in await text(opened, "#incident-list .incident")
+        assert await text(opened, "#incidents-count") == "0 open, 1 incident"
+
+
+async def test_the_most_severe_open_incident_is_the_one_in_the_banner() -> None:
+    monitor = a_monitor()
+    async with played(monitor) as url, wall(url) as opened:
+        await monitor.alert("gate", "freeze", severity=Severity.CRITICAL)
+        await monitor.alert("chat", "chat_flood", severity=Severity.WARNING)
+        await opened.wait_for(
+            "() => document.querySelector('#alarm-more').textContent === '+1 more'"
+        )
+        assert await text(opened, "#alarm-title") == "Freeze on gate"
+        await opened.page.locator("#alarm").click()
+        assert await text(opened, "#focus h2") == "gate"
+
+
+async def test_what_happened_before_the_page_was_opened_is_there_too() -> None:
+    monitor = a_monitor()
+    async with played(monitor) as url:
+        await monitor.alert("gate", "freeze")
+        await monitor.alert("gate", "freeze", AlertState.CLOSED)
+        await monitor.alert("lobby", "voice_spoof")
+        async with wall(url) as opened:
+            await opened.page.locator("#alarm").wait_for()
+            assert await text(opened, "#incidents-count") == "1 open, 2 incidents"
+            assert sorted(await opened.alert_ids()) == sorted(a.alert_id for a in monitor.sent)
+
+
+async def test_health_is_told_with_its_cause_and_follows() -> None:
+    monitor = a_monitor()
+    async with played(monitor) as url, wall(url) as opened:
+        await opened.live()
+        assert await text(opened, '[data-stream="yard"] .state') == "retrying"
+        assert await text(opened, '[data-stream="yard"] .cause') == "login refused"
+        monitor.change_health("yard", HealthState.UP)
+        await opened.wait_for("() => document.querySelector('[data-stream=yard][data-state=up]')")
+        assert await opened.tile("yard").locator(".cause").is_hidden()
+        monitor.hub.publish(
+            Health("scheduler", HealthState.DEGRADED, "the CPU is full", monitor.clock.now_ns())
+        )
+        await opened.page.locator("#parts").wait_for()
+        assert await text(opened, "#parts") == "scheduler degraded: the CPU is full"
+
+
+async def test_a_tile_whose_picture_stops_says_so() -> None:
+    monitor = a_monitor()
+    async with played(monitor) as url, wall(url) as opened:
+        await opened.wait_for(
+            "() => document.querySelector('[data-stream=gate] canvas.picture')?.width > 16"
+        )
+        monitor.mute("gate")
+        note = opened.tile("gate").locator(".face-note")
+        await note.wait_for()
+        assert (await note.inner_text()).startswith("no new picture for ")
+
+
+async def test_sound_has_a_level_and_a_moving_spectrogram() -> None:
+    async with played(a_monitor()) as url, wall(url) as opened:
+        await opened.wait_for(
+            "() => document.querySelector('[data-stream=hotline] .level-text').textContent"
+            ".endsWith('dB')"
+        )
+        read = "canvas => new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, "
+        read += "canvas.height).data).size"
+        canvas = opened.tile("hotline").locator("canvas.spectrogram")
+        await opened.page.wait_for_timeout(1500)
+        assert await canvas.evaluate(read) > 30, "more colours than an empty strip has"
+        assert await opened.tile("lobby").locator(".sound canvas.spectrogram").count() == 1
+
+
+async def test_chat_has_its_rate_and_the_groups_that_were_flagged() -> None:
+    monitor = a_monitor()
+    groups: list[Json] = [{"size": 14, "accounts": 11, "tricks": ["homoglyphs", "zero_width"]}]
+    async with played(monitor) as url, wall(url) as opened:
+        await opened.live()
+        assert await opened.tile("chat").locator(".calm, .muted", has_text="no flagged").count()
+        monitor.score("chat", "chat_flood", 0.9, modality=TEXT, details={"groups": groups})
+        await opened.tile("chat").locator(".groups li").wait_for()
+        told = await text(opened, '[data-stream="chat"] .groups')
+        for part in ("14 messages alike", "11 accounts", "homoglyphs, zero width"):
+            assert part in told
+        await opened.wait_for(
+            "() => Number(document.querySelector('[data-stream=chat] .chat-rate strong')"
+            ".textContent) > 0"
+        )
+
+
+async def test_a_detector_that_abstains_says_why_and_looks_unlike_a_good_score() -> None:
+    monitor = ScriptedMonitor([stream_view("hall", VIDEO, AUDIO)])
+    async with played(monitor) as url, wall(url) as opened:
+        await opened.live()
+        monitor.score("hall", "voice_spoof", None, abstained="no speech", modality=AUDIO)
+        monitor.score("hall", "freeze", 0.03)
+        monitor.score("hall", "freeze", 0.97, modality=AUDIO)
+        rows = opened.tile("hall").locator(".score")
+        await opened.wait_for("() => document.querySelectorAll('.tile .score').length === 3")
+        shown = dict(
+            zip(
+                [await row.locator(".score-name").inner_text() for row in await rows.all()],
+                [await row.locator(".score-value").inner_text() for row in await rows.all()],
+                strict=True,
+            )
+        )
+        assert shown == {
+            "voice spoof": "abstains: no speech",
+            "freeze, video": "0.03",
+            "freeze, audio": "0.97",
+        }
+        verdicts = await rows.evaluate_all("rows => rows.map((row) => row.dataset.verdict)")
+        assert sorted(verdicts) == ["abstains", "flagged", "plain"]
+
+
+async def test_one_stream_large_shows_scores_history_incidents_and_facts() -> None:
+    monitor = a_monitor()
+    async with played(monitor) as url, wall(url) as opened:
+        await opened.live()
+        await monitor.alert("lobby", "voice_spoof", why="it sounds synthesised", with_picture=True)
+        await opened.tile("lobby").locator(".tile-open").click()
+        view = opened.page.locator(".focus-view")
+        await view.locator(".card").nth(1).wait_for()
+        told = await view.inner_text()
+        for part in ("freeze-1", "voice_spoof-1", "it sounds synthesised", "media time", "12 ms"):
+            assert part in told
+        await opened.wait_for("() => document.querySelector('.focus-view .snapshot').naturalWidth")
+        lines = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)"
+        lines += ".data.some((value) => value > 0)"
+        assert await view.locator("canvas.timeline").evaluate(lines)
+        assert "#stream=lobby" in opened.page.url
+        await opened.page.reload()
+        assert await text(opened, ".focus-view h2") == "lobby"
+
+
+async def test_streams_are_filtered_by_name_kind_state_and_open_incidents() -> None:
+    monitor = a_monitor()
+    async with played(monitor) as url, wall(url) as opened:
+        await opened.live()
+        await monitor.alert("gate", "freeze")
+        await opened.page.locator("#alarm").wait_for()
+
+        async def shown() -> list[str]:
+            names: list[str] = await opened.page.locator(".tile").evaluate_all(
+                "tiles => tiles.map((tile) => tile.dataset.stream)"
+            )
+            return names
+
+        await opened.page.fill("#filter-name", "o")
+        assert await shown() == ["lobby", "hotline"]
+        await opened.page.fill("#filter-name", "")
+        await opened.page.select_option("#filter-kind", "chat_flood")
+        assert await shown() == ["chat"]
+        await opened.page.select_option("#filter-kind", "")
+        await opened.page.select_option("#filter-state", "trouble")
+        assert await shown() == ["yard"]
+        await opened.page.select_option("#filter-state", "")
+        await opened.page.check("#filter-open")
+        assert await shown() == ["gate"]
+        assert await text(opened, "#shown") == "1 of 5 streams"
+        await opened.page.fill("#filter-name", "nothing like it")
+        assert await opened.page.locator("#empty").is_visible()
+        await opened.page.keyboard.press("Escape")
+        assert len(await shown()) == 5
+
+
+async def test_only_what_is_looked_at_is_sent() -> None:
+    names = [f"cam-{number:02}" for number in range(30)]
+    monitor = ScriptedMonitor([stream_view(name, VIDEO) for name in names])
+    async with played(monitor) as url, wall(url, width=800, height=500) as opened:
+        await opened.live()
+        hub = monitor.hub
+
+        async def settled(stream: str, *, watched: bool) -> None:
+            for _ in range(100):
+                if hub.viewers(monitor.views[names.index(stream)].stream) == watched:
+                    return
+                await opened.page.wait_for_timeout(50)
+            pytest.fail(f"{stream} watched: {not watched}")
+
+        await settled("cam-00", watched=True)
+        await settled("cam-29", watched=False)
+        await opened.tile("cam-29").scroll_into_view_if_needed()
+        await settled("cam-29", watched=True)
+        await settled("cam-00", watched=False)
+        await opened.tile("cam-29").locator(".tile-open").click()
+        await settled("cam-28", watched=False)
+        await settled("cam-29", watched=True)
+        await opened.page.evaluate(
+            "() => { Object.defineProperty(document, 'hidden', { get: () => true });"
+            "document.dispatchEvent(new Event('visibilitychange')); }"
+        )
+        await settled("cam-29", watched=False)

@@ -1,0 +1,132 @@
+"""A connection that breaks comes back by itself, and not one alert is missing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from streammon.core.types import AlertState
+from tests.browser.chromium import Opened, needs_chromium, wall
+from tests.browser.proxy import Line
+from tests.browser.scripted_monitor import VIDEO, ScriptedMonitor, played, stream_view
+
+pytestmark = [pytest.mark.browser, needs_chromium]
+
+
+MORE_THAN_THE_PAST = 230
+"""Alerts: a page that forgot where it was would ask for the newest 200 only."""
+
+
+def a_monitor(**more: str) -> ScriptedMonitor:
+    return ScriptedMonitor([stream_view("gate", VIDEO), stream_view("lobby", VIDEO)], **more)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def expecting_a_break(opened: Opened) -> AsyncGenerator[None]:
+    """Within, the browser may complain that it cannot connect; of nothing else."""
+    known = len(opened.problems)
+    yield
+    await opened.live()
+    broken = ("ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "WebSocket connection to", "ERR_SOCKET")
+    others = [
+        problem for problem in opened.problems[known:] if not any(b in problem for b in broken)
+    ]
+    opened.problems[known:] = others
+
+
+async def all_arrive(opened: Opened, *monitors: ScriptedMonitor) -> None:
+    """Waits until the page has as many alerts as were sent; then they are the same, each once."""
+    wanted = sorted(alert.alert_id for monitor in monitors for alert in monitor.sent)
+    await opened.wait_for(
+        "(count) => [...document.querySelectorAll('#incident-list .incident')]"
+        ".flatMap((row) => row.dataset.alerts.split(' ')).length >= count",
+        len(wanted),
+    )
+    assert sorted(await opened.alert_ids()) == wanted
+
+
+async def test_a_cut_line_comes_back_and_no_alert_is_missing() -> None:
+    monitor = a_monitor()
+    async with played(monitor) as server, Line(server) as line, wall(line.url) as opened:
+        await opened.live()
+        await monitor.alert("gate", "freeze", incident="before")
+        await all_arrive(opened, monitor)
+        async with expecting_a_break(opened):
+            line.cut()
+            await opened.page.locator("#lost").wait_for()
+            lost = await opened.page.locator("#lost").inner_text()
+            assert lost.startswith("Connection lost, retrying")
+            for number in range(MORE_THAN_THE_PAST):
+                state = AlertState.UPDATED if number else AlertState.OPENED
+                await monitor.alert("lobby", "freeze", state)
+            await monitor.alert("lobby", "freeze", AlertState.CLOSED)
+            await monitor.alert("gate", "freeze", AlertState.CLOSED, incident="before")
+            line.mend()
+            await all_arrive(opened, monitor)
+        assert await opened.page.locator("#lost").is_hidden()
+        assert await opened.page.locator("#gap").is_hidden()
+        assert await opened.page.locator("#alarm").is_hidden(), "all closed while we were away"
+        await monitor.alert("gate", "freeze", incident="after")
+        await all_arrive(opened, monitor)
+        before = await opened.pixels("gate")
+        await opened.page.wait_for_timeout(800)
+        assert await opened.pixels("gate") != before, "the pictures are back too"
+
+
+async def test_a_line_that_is_cut_again_and_again_loses_and_doubles_nothing() -> None:
+    monitor = a_monitor()
+    async with played(monitor) as server, Line(server) as line, wall(line.url) as opened:
+        await opened.live()
+        async with expecting_a_break(opened):
+            for number in range(3):
+                await monitor.alert("gate", "freeze", incident=f"a-{number}")
+                line.cut()
+                await monitor.alert("gate", "freeze", incident=f"b-{number}")
+                line.mend()
+                await opened.page.click("#retry", timeout=2_000, force=True)
+            await all_arrive(opened, monitor)
+
+
+async def test_a_server_that_starts_again_on_its_port_is_found_again(tmp_path: Path) -> None:
+    outbox = str(tmp_path / "alerts.db")
+    first, second = a_monitor(outbox_path=outbox), a_monitor(outbox_path=outbox)
+    async with AsyncExitStack() as second_run, AsyncExitStack() as first_run:
+        url = await first_run.enter_async_context(played(first))
+        async with wall(url) as opened:
+            await first.alert("gate", "freeze", incident="old")
+            await first.alert("gate", "freeze", AlertState.CLOSED, incident="old")
+            await all_arrive(opened, first)
+            async with expecting_a_break(opened):
+                await first_run.aclose()
+                await opened.page.locator("#lost").wait_for()
+                again = played(second, port=urlsplit(url).port or 0)
+                assert await second_run.enter_async_context(again) == url
+                await second.alert("lobby", "freeze", incident="new")
+            await all_arrive(opened, first, second)
+            assert await opened.page.locator("#gap").is_hidden()
+
+
+async def test_what_is_no_longer_kept_is_told_and_not_shown_as_open() -> None:
+    first, second = a_monitor(), a_monitor()  # each forgets with its process
+    async with AsyncExitStack() as second_run, AsyncExitStack() as first_run:
+        url = await first_run.enter_async_context(played(first))
+        async with wall(url) as opened:
+            await first.alert("gate", "freeze", incident="forgotten")
+            await all_arrive(opened, first)
+            async with expecting_a_break(opened):
+                await first_run.aclose()
+                await opened.page.locator("#lost").wait_for()
+                again = played(second, port=urlsplit(url).port or 0)
+                await second_run.enter_async_context(again)
+            gap = opened.page.locator("#gap")
+            await gap.wait_for()
+            assert "no longer kept" in await gap.inner_text()
+            assert await opened.page.locator("#alarm").is_hidden()
+            row = opened.page.locator("#incident-list .incident")
+            assert "no longer followed" in await row.inner_text()
+            await opened.page.click("#gap-close")
+            assert await gap.is_hidden()
