@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Generator, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,9 @@ odd: st.SearchStrategy[Any] = st.sampled_from(
         float("inf"),
         10**5000,
         -(10**5000),
+        Fraction(10**400, 3),
+        None,
+        True,
         b"\xff",
         "\ud800",
         "\x00\x1b[31m",
@@ -185,6 +189,12 @@ def test_a_line_cannot_be_forged_by_a_line_break() -> None:
         lambda: log.info("one\ntwo", extra={"stream": "a\n2026 info forged"}), as_json=False
     )
     assert len(written) == 1
+
+
+def test_plain_values_stay_what_they_are() -> None:
+    values = {"nothing": None, "yes": True, "count": 3, "share": 0.5, "many": np.int64(7)}
+    found = one_json(lambda: log.info("e", extra=values))
+    assert {name: found[name] for name in values} == values
 
 
 def test_long_lists_are_cut() -> None:
