@@ -23,6 +23,7 @@ FLAGS = [
     "--disable-sync",
 ]
 SOON_MS = 15_000
+BROKEN = ("ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_SOCKET", "WebSocket connection to")
 
 needs_chromium = pytest.mark.skipif(
     PROGRAM is None, reason="needs Debian's browser: apt-get install chromium"
@@ -38,6 +39,12 @@ class Opened:
 
     def tile(self, stream: str) -> Locator:
         return self.page.locator(f'.tile[data-stream="{stream}"]')
+
+    def forgive_breaks(self) -> None:
+        """Forget that the browser complained of a server that was away; of nothing else."""
+        self.problems[:] = [
+            problem for problem in self.problems if not any(sign in problem for sign in BROKEN)
+        ]
 
     async def wait_for(self, expression: str, argument: object = None) -> Any:
         """The first true value of a JavaScript expression (a function of `argument`)."""
