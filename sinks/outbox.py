@@ -54,7 +54,7 @@ class Outbox:
         self._settings = settings
         self._path = path
         self._clock = clock
-        self._report = report or (lambda state, cause: None)
+        self._report: Report = (lambda state, cause: None) if report is None else report
         self._kept_s = kept_s
         self._inbox = Inbox()
         self._turned = asyncio.Event()
@@ -76,7 +76,7 @@ class Outbox:
             settings=self._settings,
             clock=self._clock,
             kept_s=self._kept_s,
-            opened=lambda answer: _to_loop(loop, self._learn, [(opened, answer)], self._stats, []),
+            opened=lambda answer: _to_loop(loop, _settle, opened, answer),
             turned=lambda *round_: _to_loop(loop, self._learn, *round_),
         )
         self._thread = threading.Thread(target=writer.run, name="outbox", daemon=True)
@@ -206,16 +206,20 @@ class Outbox:
         else:
             self._stats = stats
         for answer, value in answers:
-            if answer.done():
-                continue  # whoever asked was cancelled
-            if isinstance(value, Exception):
-                answer.set_exception(value)
-            else:
-                answer.set_result(value)
+            _settle(answer, value)
         self._turned.set()
         self._turned = asyncio.Event()
         for state, cause in notices:
             self._report(state, cause)
+
+
+def _settle(answer: asyncio.Future[Any], value: object) -> None:
+    if answer.done():
+        return  # whoever asked was cancelled
+    if isinstance(value, Exception):
+        answer.set_exception(value)
+    else:
+        answer.set_result(value)
 
 
 def _to_loop(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: Any) -> None:

@@ -7,6 +7,7 @@ file open, so that neither a set clock nor a long power cut makes alerts old.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
@@ -332,10 +333,11 @@ def _private_file(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except PermissionError as error:
-        raise Permanent(f"the outbox {path} cannot be written: {error.strerror}") from error
     except OSError as error:
-        raise Retryable(f"the outbox {path} cannot be opened: {error.strerror}") from error
+        cause = f"the outbox {path} cannot be made: {error.strerror}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO):
+            raise Retryable(cause) from error
+        raise Permanent(f"{cause}; give `outbox.path` a place that can be written") from error
 
 
 def _set_aside(path: Path) -> Path:

@@ -140,6 +140,8 @@ class Writer:
             return
         if cause:
             self._notices.append((HealthState.DEGRADED, cause))
+        self._turned([], self._stats(store), self._notices)
+        self._notices = []
         self._opened(store.session)
         reason: Exception = Retryable("the outbox is closed")
         try:
