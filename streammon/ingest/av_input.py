@@ -93,8 +93,10 @@ def chosen(
     """The picture and the sound to read; raises `Permanent` when it has neither."""
     pictures = container.streams.best("video") if video else None
     sound = container.streams.best("audio") if audio else None
-    assert isinstance(pictures, VideoStream | None)
-    assert isinstance(sound, AudioStream | None)
+    if not isinstance(pictures, VideoStream) or pictures.codec_context is None:
+        pictures = None
+    if not isinstance(sound, AudioStream) or sound.codec_context is None:
+        sound = None
     for stream in container.streams:
         if stream not in (pictures, sound):
             stream.discard = av.stream.Discard.all

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 import av
 from av.container import InputContainer
 
-from streammon.core.errors import Retryable
 from streammon.ingest.av_input import Input
-from streammon.ingest.causes import why_interrupted
+from streammon.ingest.causes import why_ended, why_interrupted
 from streammon.media.tracks import MediaPacket
 
 MOST_DAMAGE = 64
@@ -44,6 +43,6 @@ def packets(
         if leaving.is_set() or (error is None and not live):
             return
         if error is None:
-            raise Retryable("the server ended the stream")
+            raise why_ended(source.place)
         if live or not isinstance(error, av.InvalidDataError):
             raise why_interrupted(error, place=source.place, silent_s=source.stall_s)

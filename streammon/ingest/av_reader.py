@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from av.container import InputContainer
 
+from streammon.core.errors import StreammonError
 from streammon.core.types import Item
 from streammon.ingest.av_epoch import NOTHING, Epoch, Outlet
 from streammon.ingest.av_input import Input, chosen
@@ -21,6 +22,9 @@ JUMP_BACK_S = 1.0
 
 STRAY_S = 5.0
 """Sound this far from the pictures of a new epoch still belongs to the one before."""
+
+MOST_STRAYS = 250
+"""Sound that starts again waits this many packets for the pictures to do so, too."""
 
 CONTAINER_TICKS = 1_000_000
 
@@ -59,6 +63,7 @@ class Connection:
         self._extradata: bytes | None = None
         self._epoch: Epoch | None = None
         self._began_anew = False
+        self._strays = 0
 
     @property
     def position_s(self) -> float:
@@ -69,6 +74,19 @@ class Connection:
 
     def items(self) -> Iterator[Item]:
         """Every item of the connection. Raises `Retryable` when a live one ends or breaks."""
+        failure: StreammonError | None = None
+        try:
+            for made in self._made():
+                yield from made
+        except StreammonError as error:
+            failure = error
+        if self._epoch is not None:
+            yield from self._epoch.finish()
+        if failure is not None:
+            raise failure
+
+    def _made(self) -> Iterator[Sequence[Item]]:
+        """What each packet gave, for those that gave something."""
         video = -1 if self._video is None else self._video.index
         audio = -1 if self._audio is None else self._audio.index
         start = UntimedStart(self._video)
@@ -83,9 +101,7 @@ class Connection:
             else:
                 made = self._take_video(packet)
             if made:
-                yield from made
-        if self._epoch is not None:
-            yield from self._epoch.finish()
+                yield made
 
     def _take_video(self, packet: MediaPacket) -> Sequence[Item]:
         ticks = packet.dts if packet.pts is None else packet.pts
@@ -120,6 +136,9 @@ class Connection:
         if self._began_anew and epoch.video_s < STRAY_S and abs(media_s - epoch.video_s) > STRAY_S:
             return NOTHING
         if media_s < epoch.audio_s - JUMP_BACK_S:
+            if self._video is not None and self._strays < MOST_STRAYS:
+                self._strays += 1
+                return NOTHING
             before = epoch.finish()
             epoch = self._begin_anew(moment_s)
         if self._pacer is not None:
@@ -155,6 +174,7 @@ class Connection:
         if self._pacer is not None:
             self._pacer.next_epoch()
         self._began_anew = self._video is not None
+        self._strays = 0
         self._epoch = self._new_epoch(moment_s)
         return self._epoch
 

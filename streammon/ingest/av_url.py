@@ -15,14 +15,14 @@ from streammon.ingest.causes import Place
 from streammon.registry import AdapterConfig
 
 PATTERN = "lavfi:"
-PROBE_US = "500000"
+DESCRIBED = {"analyzeduration": "500000", "fpsprobesize": "0"}
 """An RTSP server describes its media itself: no need to look at 5 s of them first."""
 
 ALLOWED_OPTIONS = frozenset({
     "allowed_media_types", "analyzeduration", "buffer_size", "ca_file", "cookies", "fflags",
-    "headers", "latency", "live_start_index", "localaddr", "max_delay", "max_port", "min_port",
-    "mode", "passphrase", "pbkeylen", "pkt_size", "probesize", "referer", "reorder_queue_size",
-    "rtsp_flags", "streamid", "tls_verify", "user_agent",
+    "fpsprobesize", "headers", "latency", "live_start_index", "localaddr", "max_delay",
+    "max_port", "min_port", "mode", "passphrase", "pbkeylen", "pkt_size", "probesize",
+    "referer", "reorder_queue_size", "rtsp_flags", "streamid", "tls_verify", "user_agent",
 })  # fmt: skip
 """FFmpeg options that tune a connection. None of them opens files or writes anything."""
 
@@ -102,7 +102,7 @@ class AvUrlConfig(AdapterConfig):
             options = {"protocol_whitelist": NETWORKS[scheme]}
         rtsp = scheme in {"rtsp", "rtsps"}
         if rtsp:
-            options |= {"rtsp_transport": self.transport, "analyzeduration": PROBE_US}
+            options |= {"rtsp_transport": self.transport, **DESCRIBED}
         return Input(
             url,
             place,

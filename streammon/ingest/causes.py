@@ -7,6 +7,8 @@ written here, from the kind of the error alone.
 from __future__ import annotations
 
 import errno
+import os
+import re
 import socket
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +29,7 @@ class Place(StrEnum):
 
 
 LOGIN = (av.HTTPUnauthorizedError, av.HTTPForbiddenError)
+UNPLUGGED = "the device stopped: is it still connected?"
 UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL}
 LOST = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN, errno.EIO}
 
@@ -70,12 +73,19 @@ def why_not_opened(
     return _network(error, url)
 
 
+def why_ended(place: Place) -> StreammonError:
+    """The failure to raise when something that has no end came to one."""
+    if place is Place.NETWORK:
+        return Retryable("the server ended the stream")
+    return Retryable(UNPLUGGED)
+
+
 def why_interrupted(error: Exception, *, place: Place, silent_s: float) -> StreammonError:
     """The failure to raise when a stream that was open cannot be read any further."""
     if isinstance(error, av.ExitError | TimeoutError):
         return Retryable(f"no packets for {silent_s:g} s")
     if place is Place.DEVICE:
-        return Retryable("the device stopped: is it still connected?")
+        return Retryable(UNPLUGGED)
     number = getattr(error, "errno", None)
     if number in LOST:
         return Retryable("connection lost")
@@ -140,6 +150,9 @@ def _resolves(url: str) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """FFmpeg's or the system's name for the error; never its full text."""
-    reason = getattr(error, "strerror", None)
-    return str(reason) if reason else type(error).__name__
+    """The kind of the error in words; never its text, which holds the URL."""
+    number = getattr(error, "errno", None)
+    if isinstance(error, OSError) and number:
+        return os.strerror(number)
+    kind = type(error).__name__.removesuffix("Error")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()

@@ -12,8 +12,8 @@ from streammon.core.ports import Clip
 from streammon.media.ring import Cut
 from streammon.media.tracks import MediaPacket, MediaStream, Track
 
-CONTAINERS = (("mp4", "video/mp4"), ("matroska", "video/x-matroska"))
-"""Tried in this order: MP4 plays everywhere, Matroska holds every codec."""
+CONTAINERS = (("mp4", "video/mp4"), ("matroska", "video/x-matroska"), ("mov", "video/quicktime"))
+"""Tried in this order: MP4 plays everywhere, Matroska holds the open codecs, QuickTime G.711."""
 
 
 def remux(cut: Cut[MediaPacket], tracks: Mapping[int, Track], *, origin_s: float) -> Clip | None:

@@ -126,12 +126,14 @@ def _graph(frame: AudioFrame) -> Graph:
         channel_layout=frame.layout.name,
         time_base=str(frame.time_base),
     )
+    # The mix of the channels is their mean: left to itself, two equal ones grow by 3 dB.
+    mixer = graph.add("aresample", rematrix_maxval="1.0")
     shape = graph.add(
         "aformat", sample_rates=str(RATE_HZ), sample_fmts="flt", channel_layouts="mono"
     )
     sink = graph.add("abuffersink")
-    source.link_to(shape)
-    shape.link_to(sink)
+    for first, second in ((source, mixer), (mixer, shape), (shape, sink)):
+        first.link_to(second)
     graph.configure()
     graph.set_audio_frame_size(round(CHUNK_S * RATE_HZ))
     return graph

@@ -87,6 +87,8 @@ class GopDecoder:
         self._ready = False  # the decoder, fed with what is pending, would be up to date
         self._hungry = False  # a frame is due that the decoder still holds back
         self._key_s = 0.0
+        self._key_pts: int | None = None
+        self._key_shown = False
         self._spacings_s = (math.inf, math.inf)
         self._damaged = self._damaged_before = False
         self._step_s = self._previous_s = math.inf
@@ -103,7 +105,7 @@ class GopDecoder:
         """
         is_key = self._intra_only or packet.is_keyframe
         if is_key:
-            self._begin_group(media_s)
+            self._begin_group(media_s, packet.pts)
         elif not self._ready:
             return NONE
         if self._lossy:
@@ -133,18 +135,19 @@ class GopDecoder:
         self._pending = []
         return self._sampled(frames + self._drain(), arrived_ns, interval_s)
 
-    def _begin_group(self, media_s: float) -> None:
+    def _begin_group(self, media_s: float, pts: int | None) -> None:
         """A keyframe has come: what was not decoded of the group before never will be."""
         if self._ready:
             self._spacings_s = (self._spacings_s[1], media_s - self._key_s)
             if self._spacings_s[0] == math.inf:
                 self._spacings_s = (self._spacings_s[1],) * 2
-        self._key_s = media_s
+        self._key_s, self._key_pts, self._key_shown = media_s, pts, False
         self._damaged_before, self._damaged = self._damaged, False
         if self._hungry:
             return
         if self._pending and not self._intra_only:
             self._context.flush_buffers()
+            self._damaged_before = True  # what leans on the pictures skipped here
         self._pending.clear()
         self._pending_bytes = 0
         self._arrived.clear()
@@ -221,10 +224,12 @@ class GopDecoder:
             captured_ns = self._arrived.pop(frame.pts, arrived_ns)
             if frame.is_corrupt:
                 self._damaged = True
+            if frame.pts == self._key_pts:
+                self._key_shown = True
             if not self._sampler.due(media_s, interval_s):
                 continue
             self._sampler.take(media_s)
             before = media_s < self._key_s - SLACK
-            damaged = self._damaged_before if before else self._damaged
+            damaged = self._damaged_before if before else self._damaged or not self._key_shown
             pictures.append(Picture(frame, media_s, captured_ns, bool(frame.key_frame), damaged))
         return pictures

@@ -38,7 +38,7 @@ def remember(stream: MediaStream, *, extradata: bytes | None = None) -> Track | 
     """A track for `stream`, or `None` when its packets cannot be kept (raw pictures)."""
     if stream.codec_context.name in UNCOMPRESSED or stream.time_base is None:
         return None
-    carrier = av.open(io.BytesIO(), "w", format="matroska")
+    carrier = av.open(io.BytesIO(), "w", format="nut")
     try:
         template = carrier.add_stream_from_template(stream, opaque=True)
     except ValueError:

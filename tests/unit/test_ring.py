@@ -1,0 +1,137 @@
+"""The packet ring keeps what it promises, within its bounds, under any stream of packets."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streammon.media.ring import PacketRing
+
+
+@dataclass(frozen=True)
+class FakePacket:
+    number: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One packet: so much later than the one before, so large, a keyframe or not."""
+
+    later_s: float
+    size: int
+    is_key: bool
+
+
+STEPS = st.lists(
+    st.builds(
+        Step,
+        later_s=st.floats(0.01, 0.5),
+        size=st.integers(1, 400),
+        is_key=st.booleans(),
+    ),
+    max_size=120,
+)
+
+
+def filled(
+    steps: list[Step], *, seconds: float, max_bytes: int
+) -> tuple[PacketRing[FakePacket], list[tuple[float, FakePacket, bool]]]:
+    ring: PacketRing[FakePacket] = PacketRing(seconds=seconds, max_bytes=max_bytes)
+    added, now_s = [], 0.0
+    for number, step in enumerate(steps):
+        now_s += step.later_s
+        packet = FakePacket(number, step.size)
+        ring.add(0, packet, packet.size, starts_group_s=now_s if step.is_key else None)
+        assert ring.size <= max_bytes
+        added.append((now_s, packet, step.is_key))
+    return ring, added
+
+
+def kept(ring: PacketRing[FakePacket]) -> list[FakePacket]:
+    cut = ring.cut(float("-inf"), float("inf"))
+    return [] if cut is None else [packet for _, packet in cut.packets]
+
+
+@given(STEPS, st.floats(0.0, 5.0), st.integers(1, 5000))
+def test_it_holds_whole_groups_up_to_the_newest_packet(
+    steps: list[Step], seconds: float, max_bytes: int
+) -> None:
+    ring, added = filled(steps, seconds=seconds, max_bytes=max_bytes)
+    packets = kept(ring)
+    assert ring.size == sum(packet.size for packet in packets)
+    if packets:
+        first = packets[0].number
+        assert added[first][2], "the oldest kept packet begins a group"
+        assert packets == [packet for _, packet, _ in added[first:]], "nothing is missing"
+
+
+@given(STEPS, st.floats(0.0, 5.0))
+def test_it_holds_at_least_the_seconds_and_at_most_one_group_more(
+    steps: list[Step], seconds: float
+) -> None:
+    ring, added = filled(steps, seconds=seconds, max_bytes=10**9)
+    keys = [(at_s, packet) for at_s, packet, is_key in added if is_key]
+    if not keys:
+        assert kept(ring) == []
+        return
+    newest_s = keys[-1][0]
+    oldest = kept(ring)[0]
+    position = [packet for _, packet in keys].index(oldest)
+    oldest_s = keys[position][0]
+    assert oldest_s <= newest_s - seconds or position == 0, "it reaches back far enough"
+    if len(keys) > position + 1:
+        assert keys[position + 1][0] > newest_s - seconds or keys[position + 1][0] == newest_s
+
+
+@given(STEPS, st.floats(0.0, 60.0), st.floats(0.01, 20.0))
+def test_a_cut_is_the_groups_that_touch_the_stretch(
+    steps: list[Step], start_s: float, length_s: float
+) -> None:
+    ring, added = filled(steps, seconds=1e9, max_bytes=10**9)
+    end_s = start_s + length_s
+    cut = ring.cut(start_s, end_s)
+    keys = [at_s for at_s, _, is_key in added if is_key]
+    touching = [
+        at_s
+        for number, at_s in enumerate(keys)
+        if at_s < end_s and (number + 1 == len(keys) or keys[number + 1] > start_s)
+    ]
+    assert (cut is None) == (not touching)
+    if cut is not None:
+        assert cut.start_s == touching[0]
+        assert cut.packets[0][1].number == [at_s for at_s, _, _ in added].index(touching[0])
+
+
+def test_a_single_group_larger_than_the_bound_is_not_kept() -> None:
+    ring, _ = filled([Step(0.1, 10, True), *[Step(0.1, 10, False)] * 20], seconds=9, max_bytes=50)
+    assert ring.size == 0
+    assert ring.cut(0, 100) is None
+    ring.add(0, FakePacket(99, 10), 10, starts_group_s=9.0)
+    assert [packet.number for packet in kept(ring)] == [99]
+
+
+def test_cuts_are_whole_while_another_thread_adds() -> None:
+    ring: PacketRing[FakePacket] = PacketRing(seconds=1.0, max_bytes=10**6)
+    done = threading.Event()
+
+    def add() -> None:
+        for number in range(20_000):
+            is_key = number % 10 == 0
+            ring.add(0, FakePacket(number, 10), 10, starts_group_s=number / 100 if is_key else None)
+        done.set()
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    cuts = 0
+    while not done.is_set():
+        if (cut := ring.cut(0, 1e9)) is not None:
+            numbers = [packet.number for _, packet in cut.packets]
+            assert numbers[0] % 10 == 0
+            assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+            cuts += 1
+    thread.join()
+    assert cuts
