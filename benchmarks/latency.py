@@ -47,10 +47,11 @@ from streammon.sinks.outbox import Outbox
 from streammon.sinks.wire import WallClock
 
 STREAMS = 4
-PERIOD_S = 4.0
-"""Dark for the first half of each period, bright for the second."""
-WINDOW_S = 0.5
 FPS, RATE_HZ = 25, 48_000
+PERIOD_S = 114 / FPS
+"""Dark for the first half of each period, bright for the second; no multiple of the window, so
+that changes fall anywhere in one."""
+WINDOW_S = 0.5
 
 CLIENT = """
 import asyncio, json, sys, time
@@ -80,7 +81,7 @@ class Step:
 
     kind = name = "brightness"
     inputs: Mapping[Modality, WindowSpec] = {
-        Modality.VIDEO: WindowSpec(WINDOW_S, 0.0, frame_interval_s=WINDOW_S / 2)
+        Modality.VIDEO: WindowSpec(WINDOW_S, 0.0, frame_interval_s=WINDOW_S / 5)
     }
     on_device = False
     max_batch = 16
