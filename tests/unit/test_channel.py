@@ -143,6 +143,17 @@ async def test_a_blocking_sender_waits_for_room() -> None:
     assert await channel.recv() == "second"
 
 
+async def test_senders_that_wait_together_each_find_room() -> None:
+    channel: Channel[int] = Channel("block", 1, WhenFull.BLOCK)
+    async with asyncio.TaskGroup() as group:
+        for number in range(5):
+            group.create_task(channel.send(number))
+        for _ in range(5):
+            await settle()  # all that can wake have woken, and all but one find it full again
+            await channel.recv()
+    assert (channel.sent, channel.received, channel.dropped) == (5, 5, 0)
+
+
 async def test_closing_frees_a_waiting_sender_and_keeps_what_is_buffered() -> None:
     channel: Channel[str] = Channel("block", 1, WhenFull.BLOCK)
     await channel.send("kept")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import pytest
 from streammon.core.errors import Retryable
 from streammon.flow.channel import WhenFull
 from streammon.flow.threads import on_thread
+from tests.fakes import settle
 
 POLICIES = list(WhenFull)
 
@@ -72,6 +74,26 @@ async def test_leaving_early_ends_the_thread(policy: WhenFull) -> None:
     assert items.closed
 
 
+async def test_leaving_frees_a_thread_that_waits_for_room() -> None:
+    async with on_thread("full", counting(), capacity=1, when_full=WhenFull.BLOCK) as items:
+        while len(items) < items.capacity:  # noqa: ASYNC110 - the thread sets no event
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+    assert not alive("full")
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_an_iterator_that_never_looks_whether_to_leave_is_left(policy: WhenFull) -> None:
+    def deaf(leaving: threading.Event) -> Iterator[int]:
+        while True:
+            time.sleep(0.001)
+            yield 0
+
+    async with on_thread("deaf", deaf, capacity=1, when_full=policy) as items:
+        await items.recv()
+    assert not alive("deaf")
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 async def test_cancelling_the_reader_ends_the_thread(policy: WhenFull) -> None:
     reading = asyncio.Event()
@@ -89,7 +111,9 @@ async def test_cancelling_the_reader_ends_the_thread(policy: WhenFull) -> None:
     assert not alive("cancel")
 
 
-async def test_an_impatient_second_cancel_still_ends_the_thread() -> None:
+async def test_an_impatient_second_cancel_still_ends_the_thread(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     leaving_seen, may_end = threading.Event(), threading.Event()
 
     def stubborn(leaving: threading.Event) -> Iterator[int]:
@@ -97,6 +121,7 @@ async def test_an_impatient_second_cancel_still_ends_the_thread() -> None:
         leaving.wait(5)
         leaving_seen.set()
         may_end.wait(5)
+        raise Retryable("too late for anyone to hear")
 
     async def read() -> None:
         async with on_thread("stubborn", stubborn, capacity=1, when_full=WhenFull.BLOCK) as items:
@@ -113,6 +138,10 @@ async def test_an_impatient_second_cancel_still_ends_the_thread() -> None:
         may_end.set()
     assert task.cancelled()
     assert await asyncio.to_thread(ended_within, "stubborn", 5.0)
+    await settle()
+    del task
+    gc.collect()
+    assert caplog.records == [], "asyncio complains of an error that nobody looked at"
 
 
 def ended_within(name: str, limit_s: float) -> bool:
