@@ -295,9 +295,7 @@ class Street:
         y = 236 + 120 * car.lane - 16
         size = 0.7 + 0.9 * car.lane
         body = at((x, y - 20 * size), (x + 104 * size, y + 6 * size))
-        cv2.rectangle(
-            picture, body[0].tolist(), body[1].tolist(), car.coat, -1, cv2.LINE_AA, SHIFT
-        )
+        cv2.rectangle(picture, body[0].tolist(), body[1].tolist(), car.coat, -1, cv2.LINE_AA, SHIFT)
         cabin = at((x + 18 * size, y - 19 * size), (x + 32 * size, y - 38 * size))
         cabin = np.concatenate(
             [cabin, at((x + 74 * size, y - 38 * size), (x + 92 * size, y - 19 * size))]

@@ -1,0 +1,187 @@
+"""Gathers the lines of a chat that say the same, however disguised, and weighs each group.
+
+Exact skeletons first; skeletons of twenty characters or more also join the group of a known one
+that is nearly the same. The work per line is done once, whatever windows it lies in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from rapidfuzz import fuzz, process
+
+from streammon.core.types import ChatMessage
+from streammon.detectors.skeleton import Skeleton, Skeletons
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+LONG_CHARACTERS = 20
+"""Shorter lines are reactions: everybody says them, so being the same proves nothing."""
+LEAST_ACCOUNTS = 3
+OVER_AFTER_S = 6.0
+"""A group to which nobody has added for so long is over."""
+KNOWN_AFTER_S = 60.0
+"""Before this much chat, that an account is new to it says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    look_back_s: float
+    """For how long a message counts."""
+    messages: int
+    """How many messages count at most: in a greater flood the newest."""
+    alike: float
+    """Least similarity, 0..100, of two long skeletons of one group."""
+    leaders: int
+    """With how many groups of long lines, the newest ones, a new line is compared."""
+    skeletons: int
+    """How many different lines are remembered."""
+    accounts: int
+    """How many accounts are remembered."""
+
+
+@dataclass(slots=True)
+class Group:
+    """The recent lines that say the same."""
+
+    long: bool
+    messages: list[ChatMessage] = field(default_factory=list)
+    accounts: dict[str, int] = field(default_factory=dict)
+    tricks: dict[str, int] = field(default_factory=dict)
+    disguised: int = 0
+    wordings: set[str] = field(default_factory=set)
+
+    @property
+    def start_s(self) -> float:
+        return self.messages[0].media_s
+
+    @property
+    def end_s(self) -> float:
+        return self.messages[-1].media_s
+
+    def add(self, message: ChatMessage, skeleton: Skeleton) -> None:
+        self.messages.append(message)
+        self.accounts[message.author_id] = self.accounts.get(message.author_id, 0) + 1
+        self.wordings.add(skeleton.text)
+        self.disguised += bool(skeleton.tricks)
+        for trick in skeleton.tricks:
+            self.tricks[trick] = self.tricks.get(trick, 0) + 1
+
+
+class ChatMemory:
+    """What is remembered of one chat: its lines' skeletons, the groups' leaders, its accounts."""
+
+    def __init__(self, skeletons: Skeletons, limits: Limits) -> None:
+        self._skeletons = skeletons
+        self._limits = limits
+        self._lines: OrderedDict[str, tuple[Skeleton, str]] = OrderedDict()
+        self._leader_of: OrderedDict[str, str] = OrderedDict()
+        self._leaders: OrderedDict[str, None] = OrderedDict()
+        self._only_said: OrderedDict[str, str | None] = OrderedDict()
+        self._began_s: float | None = None
+        self._heard_to = -1
+        self._recent: deque[tuple[ChatMessage, Skeleton, str]] = deque(maxlen=limits.messages)
+
+    def hear(self, messages: Iterable[ChatMessage], *, now_s: float) -> None:
+        """Take the messages that were not heard before; forget those out of the look-back."""
+        for message in messages:
+            if message.seq <= self._heard_to:
+                continue
+            self._heard_to = message.seq
+            if self._began_s is None:
+                self._began_s = message.media_s
+            skeleton, leader = self._line(message.text)
+            self._recent.append((message, skeleton, leader))
+            only = leader if self._only_said.get(message.author_id, leader) == leader else None
+            _remember(self._only_said, message.author_id, only, most=self._limits.accounts)
+        while self._recent and self._recent[0][0].media_s < now_s - self._limits.look_back_s:
+            self._recent.popleft()
+
+    @property
+    def recent(self) -> int:
+        """How many messages are looked at."""
+        return len(self._recent)
+
+    def groups(self) -> list[Group]:
+        """The groups of at least three accounts, in the order in which they began."""
+        groups: dict[str, Group] = {}
+        for message, skeleton, leader in self._recent:
+            if not leader:
+                continue
+            group = groups.get(leader)
+            if group is None:
+                group = groups[leader] = Group(long=len(leader) >= LONG_CHARACTERS)
+            group.add(message, skeleton)
+        return [group for group in groups.values() if len(group.accounts) >= LEAST_ACCOUNTS]
+
+    def fresh_share(self, group: Group) -> float | None:
+        """Share of the accounts that never said anything else here; `None`: too early to tell."""
+        if self._began_s is None or group.start_s - self._began_s < KNOWN_AFTER_S:
+            return None
+        fresh = 0
+        for account in group.accounts:
+            fresh += self._only_said.get(account, "") is not None
+        return fresh / len(group.accounts)
+
+    def _line(self, text: str) -> tuple[Skeleton, str]:
+        """A line's skeleton and the skeleton that leads its group."""
+        known = self._lines.get(text)
+        if known is None:
+            skeleton = self._skeletons.of(text)
+            known = (skeleton, self._leader(skeleton.text))
+            _remember(self._lines, text, known, most=self._limits.skeletons)
+        else:
+            self._lines.move_to_end(text)
+        return known
+
+    def _leader(self, skeleton: str) -> str:
+        if len(skeleton) < LONG_CHARACTERS:
+            return skeleton
+        leader = self._leader_of.get(skeleton)
+        if leader is None:
+            near = process.extractOne(
+                skeleton, self._leaders.keys(), scorer=fuzz.ratio, score_cutoff=self._limits.alike
+            )
+            leader = skeleton if near is None else str(near[0])
+            _remember(self._leader_of, skeleton, leader, most=self._limits.skeletons)
+        _remember(self._leaders, leader, None, most=self._limits.leaders)
+        return leader
+
+
+def _remember(kept: OrderedDict[K, V], key: K, value: V, *, most: int) -> None:
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > most:
+        kept.popitem(last=False)
+
+
+def weigh(group: Group, fresh_share: float | None) -> float:
+    """The probability that the group is a coordinated flood, 0..1.
+
+    A sum of hand-set log-odds, each capped, so that no one sign is enough. One text that many
+    people paste once each, word for word, stays below one half; it takes disguises, different
+    wordings, accounts that repeat themselves or accounts that say nothing else to go above.
+    """
+    lines, accounts = len(group.messages), len(group.accounts)
+    log_odds = -5.0 if group.long else -7.0
+    log_odds += min(2.5, math.log2(accounts / 2))
+    log_odds += min(1.5, 0.6 * math.log2(lines / LEAST_ACCOUNTS))
+    log_odds += min(2.0, math.log2(lines / accounts))
+    log_odds += 3.0 * min(1.0, 2.0 * group.disguised / lines)
+    if group.long:
+        log_odds += 1.5 * min(1.0, 2.0 * (len(group.wordings) - 1) / lines)
+    if fresh_share is not None:
+        log_odds += 2.5 * max(0.0, 2.0 * fresh_share - 1.0)
+    return 1.0 / (1.0 + math.exp(-log_odds))
+
+
+def strongest(memory: ChatMemory, *, now_s: float) -> list[tuple[float, Group]]:
+    """Each group that is still growing, with its weight; the heaviest first, then the earliest."""
+    growing = [group for group in memory.groups() if group.end_s >= now_s - OVER_AFTER_S]
+    weighed = [(weigh(group, memory.fresh_share(group)), group) for group in growing]
+    return sorted(weighed, key=lambda pair: -pair[0])

@@ -1,0 +1,161 @@
+"""Finds pictures and sound that only pretend to be live: frozen, black, looped, silent, stuck.
+
+No training and no weights: signal statistics over windows, remembered per stream. `details.cause`
+says what was found; the confidence grows with the time for which it lasts.
+
+What it cannot see: a picture that stands still under a clock or a logo that is drawn on later; a
+frozen quiet scene whose noise the codec had taken away before; a loop that is longer than its
+memory, mirrored, cut differently each round or laid under new sound; a loop in pictures more than
+a second apart (keyframes every two seconds still show black, slate and frozen pictures); digital
+silence that is a muted microphone, which sounds the same. Motion that repeats exactly by nature
+and fills the picture looks like a loop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from streammon.core.ports import Detector
+from streammon.core.types import (
+    AudioChunk,
+    DetectionResult,
+    Modality,
+    VideoFrame,
+    Window,
+    WindowSpec,
+)
+from streammon.detectors.finding import MOST, Finding, likeliest
+from streammon.detectors.picture_causes import PictureTimes, picture_findings
+from streammon.detectors.picture_history import PictureHistory
+from streammon.detectors.sound_causes import SoundHistory, SoundTimes, sound_findings
+from streammon.detectors.stream_memory import StreamMemory
+from streammon.registry import AdapterConfig
+
+KIND = "freeze"
+MODEL = "freeze-1"
+Cause = Literal["frozen", "black", "slate", "looped", "silent", "stuck"]
+CAUSES: tuple[Cause, ...] = ("frozen", "black", "slate", "looped", "silent", "stuck")
+
+VIDEO_WINDOW = WindowSpec(length=4.0, overlap=3.0, frame_interval_s=0.5)
+AUDIO_WINDOW = WindowSpec(length=2.0, overlap=0.5)
+LEAST_FRAMES = 3
+LEAST_SOUND_S = 0.5
+GAP_S = 8.0
+"""After a longer hole in what was looked at, nothing is known of how long a state has lasted."""
+
+
+class FreezeConfig(AdapterConfig):
+    """The `..._after_s` are the times at which a state is as likely a fault as not."""
+
+    type: Literal["freeze"] = "freeze"
+    causes: tuple[Cause, ...] = CAUSES
+    """What to look for; leave out `silent` where people mute themselves."""
+    content: Literal["any", "camera"] = "any"
+    """`camera`: never slides or a shared screen, so a picture still from the start counts."""
+    frozen_after_s: PositiveFloat = 4.0
+    black_after_s: PositiveFloat = 4.0
+    slate_after_s: PositiveFloat = 5.0
+    silent_after_s: PositiveFloat = 15.0
+    stuck_after_s: PositiveFloat = 4.0
+    loop_shortest_s: float = Field(3.0, ge=1.5, le=30.0)
+    """Movement that comes back faster than this is never called a loop."""
+    loop_natural_s: float = Field(10.0, ge=1.5, le=60.0)
+    """Movement that has come back this fast since the stream began may be a pendulum."""
+    memory_s: float = Field(90.0, ge=20.0, le=120.0)
+    """How far back pictures are remembered: loops longer than about this are not seen."""
+    most_streams: PositiveInt = 256
+
+    def build(self, name: str) -> Detector:
+        return Freeze(name, self)
+
+
+class Freeze:
+    """Satisfies `ports.Detector`."""
+
+    kind = KIND
+    on_device = False
+    max_batch = 64
+
+    def __init__(self, name: str, settings: FreezeConfig) -> None:
+        self.name = name
+        self.inputs: Mapping[Modality, WindowSpec] = {
+            Modality.VIDEO: VIDEO_WINDOW,
+            Modality.AUDIO: AUDIO_WINDOW,
+        }
+        self._causes = frozenset[str](settings.causes)
+        self._picture_times = PictureTimes(
+            black_s=settings.black_after_s,
+            slate_s=settings.slate_after_s,
+            frozen_s=settings.frozen_after_s,
+            loop_shortest_s=settings.loop_shortest_s,
+            loop_natural_s=settings.loop_natural_s,
+            camera=settings.content == "camera",
+        )
+        self._sound_times = SoundTimes(
+            silent_s=settings.silent_after_s, stuck_s=settings.stuck_after_s
+        )
+        self._pictures: StreamMemory[PictureHistory] = StreamMemory(
+            lambda: PictureHistory(keep_s=settings.memory_s, gap_s=GAP_S),
+            most_streams=settings.most_streams,
+        )
+        self._sounds: StreamMemory[SoundHistory] = StreamMemory(
+            lambda: SoundHistory(gap_s=GAP_S), most_streams=settings.most_streams
+        )
+
+    def load(self, device: str) -> None:
+        """Nothing to load; `device` is always the CPU."""
+
+    def bucket(self, window: Window) -> str:
+        return ""
+
+    def score(self, batch: Sequence[Window]) -> Sequence[DetectionResult]:
+        return [self._score(window) for window in batch]
+
+    def _score(self, window: Window) -> DetectionResult:
+        started_s = time.perf_counter()
+        judge: Mapping[Modality, Callable[[Window], Finding | str]] = {
+            Modality.VIDEO: self._pictures_of,
+            Modality.AUDIO: self._sound_of,
+        }
+        found = judge[window.modality](window)
+        abstained = found if isinstance(found, str) else None
+        return DetectionResult(
+            stream=window.stream,
+            detector=self.name,
+            kind=KIND,
+            modality=window.modality,
+            epoch=window.epoch,
+            start_s=window.start_s,
+            end_s=window.end_s,
+            captured_ns=window.captured_ns,
+            confidence=None if isinstance(found, str) else round(min(found.confidence, MOST), 4),
+            model_used=MODEL,
+            abstained=abstained,
+            details={} if isinstance(found, str) else {"cause": found.cause, **found.details},
+            processing_time_s=time.perf_counter() - started_s,
+            participant=window.participant,
+        )
+
+    def _pictures_of(self, window: Window) -> Finding | str:
+        """The finding, or why none is possible."""
+        history = self._pictures.of(window)
+        history.add(item for item in window.items if isinstance(item, VideoFrame))
+        if len(history.glimpses) < LEAST_FRAMES:
+            return f"fewer than {LEAST_FRAMES} frames"
+        return likeliest(picture_findings(history, self._picture_times), causes=self._causes)
+
+    def _sound_of(self, window: Window) -> Finding | str:
+        """The finding, or why none is possible."""
+        chunk = window.items[0]
+        if not isinstance(chunk, AudioChunk) or chunk.duration_s < LEAST_SOUND_S:
+            return f"less than {LEAST_SOUND_S} s of sound"
+        if not np.isfinite(chunk.pcm).all():
+            return "the sound has values that are not numbers"
+        history = self._sounds.of(window)
+        history.add(chunk)
+        return likeliest(sound_findings(history, self._sound_times), causes=self._causes)

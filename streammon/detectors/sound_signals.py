@@ -1,0 +1,84 @@
+"""What a short stretch of sound is like: how loud, empty, constant, or the same buffer again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+EMPTY_PEAK = 1e-4
+"""-80 dBFS: below what the quietest microphone makes, above what codecs leave of true zero."""
+SOUND_RMS = 10 ** (-50 / 20)
+"""-50 dBFS: somebody or something is to be heard."""
+LOUD_RMS = 10 ** (-45 / 20)
+"""Below this a hum is the hum of a quiet room."""
+CONSTANT_SPREAD = 1e-5
+SHORTEST_REPEAT_S, LONGEST_REPEAT_S = 0.005, 0.35
+"""Buffers of players and of jitter buffers. Music repeats, too, but at its beat, more slowly."""
+SAME_BUFFER = 0.985
+"""Correlation of a repeated buffer with itself, in its worst quarter."""
+QUARTERS = 4
+PROBE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class SoundLook:
+    rms: float
+    empty: bool
+    heard: bool
+    """Loud enough to be sound."""
+    stuck: bool
+    repeat_s: float | None
+    """Length of the buffer that is repeated; `None` for a constant value or no repetition."""
+
+
+def listen(pcm: NDArray[np.float32], rate_hz: int) -> SoundLook:
+    """Reduce a stretch of at least half a second of finite mono sound."""
+    rms = float(np.sqrt(np.mean(np.square(pcm, dtype=np.float64))))
+    empty = float(np.abs(pcm).max()) < EMPTY_PEAK
+    constant = not empty and float(pcm.std(dtype=np.float64)) < CONSTANT_SPREAD
+    repeat_s = None
+    if rms >= LOUD_RMS and not constant:
+        repeat_s = repeated_buffer_s(pcm, rate_hz)
+    stuck = constant or repeat_s is not None
+    return SoundLook(rms, empty, heard=rms >= SOUND_RMS, stuck=stuck, repeat_s=repeat_s)
+
+
+def repeated_buffer_s(pcm: NDArray[np.float32], rate_hz: int) -> float | None:
+    """The length of the one short buffer that all of `pcm` consists of, or `None`.
+
+    A constant tone counts: it is the repetition of its own period.
+    """
+    sound = pcm.astype(np.float64) - pcm.mean(dtype=np.float64)
+    shortest, longest = (round(s * rate_hz) for s in (SHORTEST_REPEAT_S, LONGEST_REPEAT_S))
+    if len(sound) < 3 * longest:
+        return None
+    alike = _end_against_before(sound, probe=round(PROBE_S * rate_hz), longest=longest)
+    lag = int(np.argmax(alike[shortest:])) + shortest
+    if alike[lag] < SAME_BUFFER:
+        return None
+    edges = np.linspace(lag, len(sound), QUARTERS + 1).astype(int)
+    for start, end in pairwise(edges.tolist()):
+        if _correlation(sound[start:end], sound[start - lag : end - lag]) < SAME_BUFFER:
+            return None
+    return lag / rate_hz
+
+
+def _end_against_before(
+    sound: NDArray[np.float64], *, probe: int, longest: int
+) -> NDArray[np.float64]:
+    """Correlation of the last `probe` samples with those of each lag, 0 to `longest`, before."""
+    end, region = sound[-probe:], sound[-(probe + longest) :]
+    size = 1 << (len(region) - 1).bit_length()
+    spectrum = np.fft.rfft(region, size) * np.conj(np.fft.rfft(end, size))
+    together = np.fft.irfft(spectrum, size)[longest::-1]
+    energy = np.concatenate(([0.0], np.cumsum(region * region)))
+    power = (energy[probe:] - energy[:-probe])[::-1]
+    return np.asarray(together / np.sqrt(np.maximum(power * power[0], 1e-18)))
+
+
+def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    power = float(np.sqrt(np.dot(one, one) * np.dot(other, other)))
+    return float(np.dot(one, other)) / power if power > 0 else 0.0

@@ -1,0 +1,1 @@
+"""Makes the table of look-alike letters of the chat flood detector."""
