@@ -131,6 +131,8 @@ def _network(error: Exception, url: str) -> StreammonError:
         if isinstance(error, kinds):
             return Retryable(cause)
     number = getattr(error, "errno", None)
+    if number == errno.EPROTONOSUPPORT:
+        return Permanent("the server refuses this RTSP transport: set transport: udp (or tcp)")
     if number in UNREACHABLE:
         return Retryable("the host cannot be reached: check the network")
     if not _resolves(url):

@@ -1,0 +1,372 @@
+"""Reading from real servers that die, freeze, come back, refuse, and send rubbish."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import threading
+import time
+import traceback
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from streammon.core.clock import MonotonicClock
+from streammon.core.errors import Permanent, Retryable, StreammonError
+from streammon.core.ports import SourceContext
+from streammon.core.types import AudioChunk, Item, StreamId, VideoFrame
+from streammon.ingest.av_source import AvSource
+from streammon.ingest.av_url import AvUrlConfig
+from tests.clips import Recipe, decode_all, write_clip
+from tests.fakes import WantAll
+from tests.loopback.rtsp_server import RtspServer, why_missing
+
+CAM = StreamId("cam")
+LOGIN = ("bob", "s3cret-p4ss")
+STALL_S = 1.0
+
+rtsp = [
+    pytest.mark.rtsp,
+    pytest.mark.skipif(bool(why_missing()), reason=f"RTSP server {why_missing()}"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("media")
+    write_clip(folder / "clip.mp4", Recipe(seconds=4, gop=25, b_frames=2))
+    return folder
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[RtspServer]:
+    with RtspServer(folder / "clip.mp4") as server:
+        yield server
+
+
+def source(url: str, **settings: Any) -> AvSource:
+    settings = {"stall_s": STALL_S, "open_timeout_s": 5.0} | settings
+    return AvUrlConfig(url=url, **settings).build(CAM)
+
+
+@asynccontextmanager
+async def opened(
+    from_source: AvSource, *, interval_s: float = 0.2
+) -> AsyncGenerator[AsyncIterator[Item]]:
+    context = SourceContext(WantAll(interval_s), MonotonicClock(), lambda state, cause: None)
+    async with from_source.open(context) as items:
+        yield items
+
+
+async def some(items: AsyncIterator[Item], count: int) -> list[Item]:
+    got: list[Item] = []
+    async for item in items:
+        got.append(item)
+        if len(got) == count:
+            break
+    return got
+
+
+async def until_it_fails(
+    from_source: AvSource,
+    got: list[Item] | None = None,
+    *,
+    after: tuple[int, Callable[[], None]] = (0, lambda: None),
+) -> StreammonError:
+    """The failure of a connection that is read to its end.
+
+    What came goes into `got`; `after` is a number of items and what to do when they are there.
+    """
+    got = [] if got is None else got
+    try:
+        async with opened(from_source) as items:
+            async for item in items:
+                got.append(item)
+                if len(got) == after[0]:
+                    after[1]()
+    except StreammonError as error:
+        return error
+    pytest.fail("it ended without a failure")
+
+
+class TestRtsp:
+    pytestmark = rtsp
+
+    @pytest.mark.parametrize("transport", ["tcp", "udp"])
+    async def test_a_live_stream_gives_pictures_sound_and_clips(
+        self, server: RtspServer, transport: str
+    ) -> None:
+        live = source(server.url("live"), transport=transport)
+        async with opened(live) as items:
+            got = await some(items, 25)
+        frames = [item for item in got if isinstance(item, VideoFrame)]
+        chunks = [item for item in got if isinstance(item, AudioChunk)]
+        assert frames[0].is_keyframe
+        assert frames[0].media_s < 0.5
+        assert frames[0].image_rgb.shape == (180, 320, 3)
+        assert not any(frame.damaged for frame in frames)
+        for before, after in itertools.pairwise(chunks):
+            gap_s = after.media_s - before.media_s - before.duration_s
+            assert gap_s == pytest.approx(0.0, abs=1e-6)
+        clip = live.clip(0, 0.0, 1.0)
+        assert clip is not None
+        assert decode_all(clip.data)[0].shape == (180, 320, 3)
+
+    async def test_the_end_of_a_served_file_is_a_disconnect(self, server: RtspServer) -> None:
+        failure = await until_it_fails(source(server.url("file")))
+        assert isinstance(failure, Retryable)
+        assert str(failure) == "the server ended the stream"
+
+    async def test_killed_and_restarted_the_stream_goes_on_in_a_new_epoch(
+        self, server: RtspServer
+    ) -> None:
+        live = source(server.url("live"))
+        first: list[Item] = []
+        failure = await until_it_fails(live, first, after=(10, server.kill))
+        assert isinstance(failure, Retryable)
+        assert str(failure) in {"the server ended the stream", "connection lost"}
+        failure = await until_it_fails(live)
+        assert isinstance(failure, Retryable)
+        assert str(failure) == "connection refused: is the server running?"
+        server.start()
+        async with opened(live) as items:
+            second = await some(items, 10)
+        assert {item.epoch for item in first} == {0}
+        assert {item.epoch for item in second} == {1}
+        assert second[0].media_s < 0.5, "media time starts again"
+        for kind in (VideoFrame, AudioChunk):
+            numbers = [item.seq for item in (*first, *second) if isinstance(item, kind)]
+            assert numbers == list(range(len(numbers)))
+        assert live.clip(0, 0.0, 1.0) is not None, "what led up to the loss is kept"
+
+    async def test_a_frozen_server_is_a_stall(self, server: RtspServer) -> None:
+        start_s = time.monotonic()
+        failure = await until_it_fails(source(server.url("live")), after=(10, server.freeze))
+        assert isinstance(failure, Retryable)
+        assert str(failure) == "no packets for 1 s"
+        assert time.monotonic() - start_s < STALL_S + 8.0
+        server.thaw()
+
+    async def test_leaving_a_frozen_server_takes_no_time(self, server: RtspServer) -> None:
+        async with opened(source(server.url("live"), stall_s=30.0)) as items:
+            await some(items, 10)
+            server.freeze()
+            await asyncio.sleep(0.5)
+            start_s = time.monotonic()
+        assert time.monotonic() - start_s < 1.0
+
+    async def test_a_wrong_path_is_named(self, server: RtspServer) -> None:
+        failure = await until_it_fails(source(server.url("nothing-here")))
+        assert isinstance(failure, Retryable)
+        assert str(failure) == "no such path on the server"
+
+    async def test_a_slow_stream_without_sound_is_not_a_stall(self, server: RtspServer) -> None:
+        async with opened(source(server.url("slow"), stall_s=2.5, open_timeout_s=15.0)) as items:
+            got = await some(items, 6)
+        times_s = [item.media_s for item in got]
+        assert times_s == pytest.approx([0, 1, 2, 3, 4, 5], abs=0.05)
+        assert {item.epoch for item in got} == {0}
+
+
+@pytest.mark.usefixtures("caplog")
+class TestRtspLogin:
+    pytestmark = rtsp
+
+    async def test_a_wrong_password_needs_a_person_and_is_never_shown(
+        self, folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        with RtspServer(folder / "clip.mp4", login=LOGIN) as server:
+            wrong = source(server.url("live", login=("bob", "wr0ng-p4ss")))
+            failure = await until_it_fails(wrong)
+        assert isinstance(failure, Permanent)
+        assert str(failure) == "login refused: check user and password in the URL"
+        assert_nowhere("wr0ng-p4ss", failure, caplog)
+
+    async def test_a_login_that_worked_before_is_tried_again(
+        self, folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        server = RtspServer(folder / "clip.mp4", login=LOGIN)
+        with server:
+            live = source(server.url("live", login=LOGIN))
+            async with opened(live) as items:
+                assert await some(items, 5)
+        other = RtspServer(folder / "clip.mp4", login=("bob", "changed"))
+        other.port = server.port
+        with other:
+            failure = await until_it_fails(live)
+        assert isinstance(failure, Retryable)
+        assert "login refused" in str(failure)
+        assert_nowhere(LOGIN[1], failure, caplog)
+
+
+def assert_nowhere(secret: str, error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    assert error.__context__ is None
+    assert secret not in "".join(traceback.format_exception(error))
+    assert secret not in repr([vars(record) for record in caplog.records])
+
+
+@asynccontextmanager
+async def answering(answer: bytes | list[bytes] | None) -> AsyncGenerator[int]:
+    """A server that answers each request with the next answer; `None`: never at all."""
+    answers = [answer] if isinstance(answer, bytes) else answer
+    done = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for reply in answers or []:
+            await reader.read(4096)
+            writer.write(reply)
+            await writer.drain()
+        if answers is None:
+            await done.wait()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        done.set()
+        server.close()
+        await server.wait_closed()
+
+
+SDP = (
+    b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n"
+    b"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:track1\r\n"
+)
+NO_TCP = [
+    b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: DESCRIBE, SETUP, PLAY\r\n\r\n",
+    b"RTSP/1.0 200 OK\r\nCSeq: 2\r\nContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s"
+    % (len(SDP), SDP),
+    b"RTSP/1.0 461 Unsupported Transport\r\nCSeq: 3\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "rtmp", "http"])
+async def test_rubbish_is_called_so_and_tried_again(scheme: str) -> None:
+    async with answering([b"\x00\xffrubbish\r\n\r\n" * 2000]) as port:
+        failure = await until_it_fails(source(f"{scheme}://127.0.0.1:{port}/live"))
+    assert isinstance(failure, Retryable)
+    assert "not a media stream" in str(failure) or "closed the connection" in str(failure)
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "rtmp", "http"])
+async def test_a_server_that_never_answers_is_given_up(scheme: str) -> None:
+    async with answering(None) as port:
+        silent = source(f"{scheme}://127.0.0.1:{port}/live", open_timeout_s=1.0)
+        start_s = time.monotonic()
+        failure = await until_it_fails(silent)
+    assert time.monotonic() - start_s < 3.0
+    assert isinstance(failure, Retryable)
+    assert str(failure) == "no answer from the server for 1 s"
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "rtmp", "http"])
+async def test_leaving_while_connecting_takes_no_time(scheme: str) -> None:
+    async with answering(None) as port:
+        silent = source(f"{scheme}://127.0.0.1:{port}/live", open_timeout_s=30.0)
+        async with opened(silent):
+            await asyncio.sleep(0.3)
+            start_s = time.monotonic()
+        assert time.monotonic() - start_s < 1.0
+
+
+async def test_a_server_that_refuses_tcp_is_said_to() -> None:
+    async with answering(NO_TCP) as port:
+        failure = await until_it_fails(source(f"rtsp://127.0.0.1:{port}/live"))
+    assert isinstance(failure, Permanent)
+    assert "set transport: udp" in str(failure)
+
+
+async def test_a_host_that_does_not_exist_is_said_to() -> None:
+    failure = await until_it_fails(source("rtsp://no-such-host.invalid/live"))
+    assert isinstance(failure, Retryable)
+    assert str(failure) == "host not found: check the name in the URL"
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder served over HTTP, and its URL."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield tmp_path, f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+async def test_a_file_over_http_is_a_recording(web: tuple[Path, str]) -> None:
+    folder, url = web
+    write_clip(folder / "clip.mkv", Recipe(seconds=2, gop=25))
+    async with opened(source(f"{url}/clip.mkv", pace="fast")) as items:
+        got = [item async for item in items]
+    frames = [item for item in got if isinstance(item, VideoFrame)]
+    assert [frame.media_s for frame in frames] == pytest.approx(
+        [0.2 * number for number in range(10)], abs=0.02
+    )
+
+
+async def test_hls_is_read(web: tuple[Path, str]) -> None:
+    folder, url = web
+    write_hls(folder, Recipe(seconds=4, gop=25))
+    async with opened(source(f"{url}/live.m3u8", pace="fast")) as items:
+        got = [item async for item in items]
+    frames = [item for item in got if isinstance(item, VideoFrame)]
+    assert len(frames) == 20
+    assert sum(item.duration_s for item in got if isinstance(item, AudioChunk)) > 3.5
+
+
+async def test_a_playlist_from_the_network_cannot_open_local_files(web: tuple[Path, str]) -> None:
+    folder, url = web
+    write_clip(folder / "secret.ts", Recipe(seconds=1))
+    (folder / "trap.m3u8").write_text(
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{folder}/secret.ts\n#EXT-X-ENDLIST\n"
+    )
+    (folder / "open.m3u8").write_text(
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{url}/secret.ts\n#EXT-X-ENDLIST\n"
+    )
+    async with opened(source(f"{url}/open.m3u8", pace="fast")) as items:
+        assert [item async for item in items], "the same segment over HTTP is read"
+    failure = await until_it_fails(source(f"{url}/trap.m3u8", pace="fast"))
+    assert isinstance(failure, StreammonError)
+
+
+async def test_a_missing_page_is_no_such_path(web: tuple[Path, str]) -> None:
+    failure = await until_it_fails(source(f"{web[1]}/nothing.mp4"))
+    assert isinstance(failure, Retryable)
+    assert str(failure) == "no such path on the server"
+
+
+def write_hls(folder: Path, recipe: Recipe) -> None:
+    """Segments of one second and a playlist that ends."""
+    write_clip(folder / "whole.ts", recipe)
+    with (
+        av.open(str(folder / "whole.ts"), "r") as whole,
+        av.open(
+            str(folder / "live.m3u8"),
+            "w",
+            format="hls",
+            options={"hls_time": "1", "hls_list_size": "0", "hls_playlist_type": "vod"},
+        ) as playlist,
+    ):
+        outputs = [
+            playlist.add_stream_from_template(stream, opaque=True)
+            for stream in (whole.streams.video[0], whole.streams.audio[0])
+        ]
+        for packet in whole.demux():
+            if packet.size and packet.dts is not None:
+                packet.stream = outputs[0 if packet.stream.type == "video" else 1]
+                playlist.mux(packet)
