@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from streammon.core.types import Health, HealthState
 from tests.browser.chromium import Opened, needs_chromium, wall
 from tests.browser.scripted_monitor import (
     AUDIO,
@@ -112,6 +113,11 @@ async def test_nothing_is_wider_than_the_screen(width: int) -> None:
     async with played(monitor) as url, wall(url, width=width, height=740) as opened:
         await opened.live()
         await monitor.alert("cam-2", "freeze", why="a sentence that goes on and on " * 6)
+        cause = f"/a/path/{'without-any-space-' * 8}: cannot be read"
+        monitor.change_health("cam-3", HealthState.FAILED, cause)
+        part = Health("detector:freeze", HealthState.FAILED, cause, monitor.clock.now_ns())
+        monitor.hub.publish(part)
+        await opened.page.locator("#parts").wait_for()
         await opened.page.locator("#alarm").wait_for()
 
         async def fits() -> bool:

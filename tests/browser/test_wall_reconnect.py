@@ -82,8 +82,9 @@ async def test_a_line_that_is_cut_again_and_again_loses_and_doubles_nothing() ->
                 await monitor.alert("gate", "freeze", incident=f"a-{number}")
                 line.cut()
                 await monitor.alert("gate", "freeze", incident=f"b-{number}")
+                await opened.page.locator("#lost").wait_for()
                 line.mend()
-                await opened.page.click("#retry", timeout=2_000, force=True)
+                await opened.live()
             await all_arrive(opened, monitor)
 
 

@@ -19,6 +19,7 @@ import { TokenPrompt } from "./token.js";
 const POLL_MS = 10_000;
 const TICK_MS = 1_000;
 const GATHER_MS = 120;
+const MOST_STREAMS = 200; // their names fit into one message of 16 KiB
 const LEAST_MS = 700; // between two subscriptions: the hub takes two a second
 const NARROW = matchMedia("(max-width: 1099px)");
 
@@ -78,7 +79,8 @@ const pictures = {
   },
   subscribe() {
     this.askedAt = performance.now();
-    this.connection.send({ type: "subscribe", streams: this.wanted, events: ["overlay", "meter"], alerts_after: null, recent_alerts: 0 });
+    const streams = this.wanted.slice(0, MOST_STREAMS);
+    this.connection.send({ type: "subscribe", streams, events: ["overlay", "meter"], alerts_after: null, recent_alerts: 0 });
   },
 };
 
@@ -105,12 +107,14 @@ function takeEvent(message) {
 async function greet(hello) {
   alarm.monitor = hello.monitor ? `${hello.monitor} · streammon` : "streammon";
   setText(byId("monitor"), hello.monitor ?? "");
+  const { socket } = events;
   let openIds = null;
   try {
     openIds = await refresh();
   } catch {
     // It answers again with the next poll; until then every incident counts as it was told.
   }
+  if (events.socket !== socket) return; // lost again meanwhile
   store.book.greet(hello.last_alert_seq ?? 0, openIds);
   const resume = { alerts_after: store.book.lastAlertId, recent_alerts: 200 };
   events.send({ type: "subscribe", streams: ["*"], events: ["alert", "result", "health"], ...resume });

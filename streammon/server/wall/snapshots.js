@@ -2,7 +2,7 @@
 
 import { getBlob, getJson } from "./api.js";
 
-const MOST = 120;
+const MOST = 400; // more than two lists show at once
 const GATHER_MS = 80;
 const TRY_AGAIN_MS = 2_500;
 const TRIES = 3;
