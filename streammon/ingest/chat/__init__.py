@@ -1,0 +1,1 @@
+"""Sources of chat, one file per protocol."""
