@@ -77,6 +77,9 @@ class BatchQueue:
     def __len__(self) -> int:
         return len(self._slots)
 
+    def __contains__(self, key: SlotKey) -> bool:
+        return key in self._slots
+
     def waiting(self, *, detector: str | None = None, stream: StreamId | None = None) -> int:
         """How many windows wait, of one detector or one stream if named."""
         return sum(

@@ -74,20 +74,24 @@ class Track:
     _calm_from: tuple[int, float] | None = None
     _calm_to_s: float = 0.0
 
-    def lets_in(self, window: Window, now_ns: int) -> bool:
+    def lets_in(self, window: Window, now_ns: int, *, waiting: bool) -> bool:
         """Whether this window is due for a look; to be asked once per window, in order.
 
         Each hop of media time earns one credit and a look costs `stretch` of them, so that on
         average exactly every `stretch`th window is looked at, also for broken numbers. The
-        first window of an epoch, and the first after time stepped back, always is.
+        first window of an epoch, and the first after time stepped back, always is. While the
+        window before is still `waiting`, a newer one takes its place at no further cost.
         """
         self._measure(now_ns)
         hops = self._hops(window)
         self._epoch, self._start_s = window.epoch, window.start_s
-        self._credit = self.stretch if hops is None else self._credit + hops
+        earned = self.stretch if hops is None else self._credit + hops
+        self._credit = min(earned, self.stretch + 1.0)
+        if waiting:
+            return True
         if self._credit < self.stretch - 0.01:
             return False
-        self._credit = min(max(0.0, self._credit - self.stretch), 1.0)
+        self._credit = max(0.0, self._credit - self.stretch)
         return True
 
     def rate_hz(self, now_ns: int) -> float:

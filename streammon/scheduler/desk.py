@@ -9,6 +9,7 @@ around `take`, `finished` and `submit`.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from streammon.config import SchedulerConfig
 from streammon.core.ports import Detector
 from streammon.core.types import DetectionResult, StreamId, Window
 from streammon.scheduler.batching import Batch, BatchQueue, SlotKey
-from streammon.scheduler.slo import CostModel, Planner
+from streammon.scheduler.slo import CostModel, Load, Planner
 from streammon.scheduler.streams import StreamBook
 from streammon.scheduler.tally import (
     DetectorStats,
@@ -32,7 +33,7 @@ MOST_FAILURES = 3
 BATCH_SHARE = 0.1
 """A batch may take this share of the time within which people are to be alerted."""
 HALF_BUSY = 0.5
-"""Below this share of planned time, waiting for a larger batch saves time that nobody needs."""
+"""A device less busy than this need not wait for larger batches: it would save idle time."""
 WORTH_SHARING = 0.1
 """A fixed cost below this share of a window's own is not worth waiting for company."""
 
@@ -48,6 +49,8 @@ class _Device:
     waited_p95_s: float = 0.0
     busy_s: float = 0.0
     """Since the last plan."""
+    busy: float = 0.0
+    """Share of the time before the last plan."""
 
 
 class Desk:
@@ -61,6 +64,8 @@ class Desk:
         self._settings = settings
         self._tallies = {name: Tally() for name in detectors}
         self._most = {name: detector.max_batch for name, detector in detectors.items()}
+        self._sizes = dict(self._most)
+        """The largest batch of each detector that is worth making now."""
         self._costs: Mapping[str, CostModel] = {
             name: tally.cost for name, tally in self._tallies.items()
         }
@@ -99,7 +104,8 @@ class Desk:
             tally.not_due += 1
             return False
         key = SlotKey(window.stream, window.participant, name, window.modality)
-        if not watched.track(key, spec).lets_in(window, now_ns):
+        waiting = key in self._devices[device].queue
+        if not watched.track(key, spec).lets_in(window, now_ns, waiting=waiting):
             tally.not_due += 1
             return False
         try:
@@ -118,7 +124,7 @@ class Desk:
 
     def take(self, device: str, now_ns: int, *, all_due: bool = False) -> Batch | None:
         """The next batch for an idle device, or `None` while nothing is due."""
-        batch = self._devices[device].queue.take(now_ns, self._sizes(), all_due=all_due)
+        batch = self._devices[device].queue.take(now_ns, self._sizes, all_due=all_due)
         if batch is not None:
             self._tallies[batch.detector].running += len(batch.windows)
         return batch
@@ -172,12 +178,14 @@ class Desk:
             waited = device.waited_s
             p95_s = percentiles(waited, (95,))[0] if waited else None
             device.waited_p95_s = p95_s or 0.0
+            self._size_batches(loads)
+            device.busy = device.busy_s / max(period_s, 1e-9)
             plan = device.planner.update(
                 loads,
                 self._costs,
-                self._sizes(),
+                self._sizes,
                 waited_p95_s=p95_s,
-                busy=device.busy_s / max(period_s, 1e-9),
+                busy=device.busy,
             )
             device.busy_s = 0.0
             waited.clear()
@@ -185,6 +193,13 @@ class Desk:
         self._planned_ns = now_ns
         self.streams.refresh()
         return self.degraded()
+
+    def _size_batches(self, loads: Sequence[Load]) -> None:
+        """Settle how large batches may be: no larger than useful, nor than can ever be full."""
+        within_s = BATCH_SHARE * self._settings.alert_within_s
+        for name, count in Counter(load.detector for load in loads).items():
+            most = min(self._most[name], count)
+            self._sizes[name] = self._costs[name].most_useful(most, within_s=within_s)
 
     def degraded(self) -> str:
         """Why not everything is looked at in time; empty when it is."""
@@ -205,6 +220,7 @@ class Desk:
             name: DeviceStats(
                 asked=device.planner.plan.asked,
                 planned=device.planner.plan.planned,
+                busy=device.busy,
                 longest_wait_s=device.planner.plan.longest_wait_s,
                 waited_p95_s=device.waited_p95_s,
             )
@@ -223,21 +239,13 @@ class Desk:
         stretch = self.streams.longest_stretch(name)
         return self._tallies[name].stats(device=device, waiting=waiting, stretch=stretch)
 
-    def _sizes(self) -> dict[str, int]:
-        """The largest batch of each detector that is worth making now."""
-        within_s = BATCH_SHARE * self._settings.alert_within_s
-        return {
-            name: self._costs[name].most_useful(most, within_s=within_s)
-            for name, most in self._most.items()
-        }
-
     def _expected_ns(self, name: str) -> int:
         return round(1e9 * self._costs[name].expected_s(1))
 
     def _wait_ns(self, name: str, device: str) -> int:
         """How long a window may wait for company; 0 when that would gain nothing."""
         cost = self._costs[name]
-        if self._devices[device].planner.plan.planned < HALF_BUSY:
+        if self._devices[device].busy < HALF_BUSY:
             return 0
         if cost.fixed_s < WORTH_SHARING * cost.per_window_s:
             return 0

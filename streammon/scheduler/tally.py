@@ -49,6 +49,8 @@ class DeviceStats:
     """Share of its time that looking at every window would take."""
     planned: float
     """Share that the intervals in force take."""
+    busy: float
+    """Share of the last second or so in which it worked."""
     longest_wait_s: float
     waited_p95_s: float
     """From submit to score, over the last second or so; the figure that is steered."""
