@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import librosa
@@ -33,7 +33,15 @@ from streammon.detectors.models.vocoder_cnn import VocoderCnn
 from streammon.detectors.voice_activity import listen
 from streammon.detectors.weights import read_weights
 from training.voice_spoof.augment import Distortion
-from training.voice_spoof.clips import RATE_HZ, Clip, manifest_of, read_clips, with_codec_copies
+from training.voice_spoof.clips import (
+    CODECS,
+    RATE_HZ,
+    Clip,
+    manifest_of,
+    read_clips,
+    through_codec,
+    with_codec_copies,
+)
 from training.voice_spoof.measures import (
     Calibration,
     auc,
@@ -137,7 +145,25 @@ def seen(clips: Sequence[Clip], weights: Path) -> Figures:
         "false_alarms_by_source": alarms,
         "windows_flagged": share(scored, calibration, threshold, fake=True),
         "by_system": by_system,
+        "by_codec": by_codec(dev, model, calibration, threshold),
     }
+
+
+def by_codec(
+    clips: Sequence[Clip], model: VocoderCnn, calibration: Calibration, threshold: float
+) -> Figures:
+    """What each codec does to false alarms and to what is flagged, at the same threshold."""
+    found: Figures = {}
+    for codec in CODECS:
+        coded = [replace(clip, pcm=through_codec(clip.pcm, codec)) for clip in clips]
+        scored = Scored(coded, window_logits(model, coded))
+        encoder, _, rate_hz, bit_rate = codec
+        found[f"{encoder} {rate_hz} Hz {bit_rate or ''}".strip()] = {
+            "auc_4s": scored.discrimination(seconds=4)["auc"],
+            "false_alarms": share(scored, calibration, threshold, fake=False),
+            "windows_flagged": share(scored, calibration, threshold, fake=True),
+        }
+    return found
 
 
 def share(scored: Scored, calibration: Calibration, threshold: float, *, fake: bool) -> float:
