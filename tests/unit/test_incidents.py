@@ -327,6 +327,9 @@ def test_results_of_an_old_epoch_are_ignored() -> None:
     judge = book()
     told(judge, stretch(0, 2, 0.05, epoch=4))
     assert not told(judge, stretch(0, 20, 0.99, epoch=3))
+    told(judge, [*stretch(2, 5, 0.97, epoch=4), *stretch(5, 7, 0.01, epoch=4)])
+    assert not told(judge, [seen(1000.0, 0.01, epoch=3)]), "its time must not close anything"
+    assert judge.open_incidents()
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
@@ -354,6 +357,14 @@ def test_many_streams_do_not_fill_the_memory() -> None:
         assert judge.judge(seen(0.0, 0.9, stream=StreamId(f"s{at}"))) == []
     known = [at for at in range(1000) if judge.evidence(StreamId(f"s{at}"), "brightness")]
     assert known == list(range(990, 1000))
+
+
+def test_a_stream_that_is_heard_is_not_the_one_forgotten() -> None:
+    judge = book(most_cases=2)
+    for name in ("old", "idle", "old", "new"):
+        told(judge, [seen(0.0, 0.9, stream=StreamId(name))])
+    assert judge.evidence(StreamId("old"), "brightness")
+    assert judge.evidence(StreamId("idle"), "brightness") is None
 
 
 def test_an_open_incident_is_kept_and_idle_streams_go_first() -> None:
