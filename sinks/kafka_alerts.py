@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException
 
@@ -29,16 +29,29 @@ class AlertLane:
     lane goes on waiting for it.
     """
 
-    def __init__(self, name: str, topic: str, properties: Mapping[str, str | int | bool]) -> None:
+    def __init__(
+        self,
+        name: str,
+        topic: str,
+        properties: Mapping[str, str | int | bool],
+        *,
+        ensure_topics: Callable[[], Awaitable[None]],
+        accepted_within_s: float = ACCEPTED_WITHIN_S,
+    ) -> None:
+        """`ensure_topics` is awaited after trouble: before a new producer, and when alerts wait."""
         self._name = name
         self._topic = topic
         self._properties = properties
+        self._ensure_topics = ensure_topics
+        self._accepted_within_s = accepted_within_s
         self._link: Link | None = None
         self._on_way: set[int] = set()
         """Numbers of the alerts that are queued and not accepted yet."""
         self._accepted: set[int] = set()
         """Of the batch that is being delivered."""
         self._broken: KafkaError | None = None
+        self._overdue = False
+        """Alerts were not accepted in time."""
         self._changed = asyncio.Event()
         self._cause = "no broker answers"
         self.producers = 0
@@ -49,22 +62,26 @@ class AlertLane:
         Raises `Retryable` when it takes long, or after an error of the producer, and `Permanent`
         when a person has to change something at the broker.
         """
+        if self._overdue:
+            await self._ensure_topics()  # a topic that was deleted would be waited for in vain
         if self._broken is not None:
             await self._begin_again()
         if self._link is None:
             self._link = self._connect()
         wanted = {alert.seq for alert in batch}
         try:
-            async with asyncio.timeout(ACCEPTED_WITHIN_S):
+            async with asyncio.timeout(self._accepted_within_s):
                 await self._queue(self._link, batch)
                 while self._broken is None and not wanted <= self._accepted:
                     await self._next_report()
         except TimeoutError as error:
+            self._overdue = True
             raise Retryable(
                 f"{self._topic}: {len(wanted - self._accepted)} alerts wait: {self._cause}"
             ) from error
         if self._broken is not None:
             raise failure(self._broken, doing=f"sending to {self._topic}")
+        self._overdue = False
         self._accepted = {seq for seq in self._accepted if seq > batch[-1].seq}
 
     async def close(self) -> None:
@@ -124,6 +141,7 @@ class AlertLane:
             await link.close(flush_s=0.0)
         self._on_way.clear()
         self._accepted.clear()
+        await self._ensure_topics()
         self._broken = None
 
     def _reported(self, reports: Sequence[Report]) -> None:

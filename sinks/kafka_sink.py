@@ -57,9 +57,12 @@ class _FrameToken:
 class KafkaSink:
     """Satisfies `ports.Sink` and `ports.DurableSink`."""
 
-    def __init__(self, name: str, config: KafkaConfig) -> None:
+    def __init__(
+        self, name: str, config: KafkaConfig, *, accepted_within_s: float = ACCEPTED_WITHIN_S
+    ) -> None:
         self.name = name
         self._config = config
+        self._accepted_within_s = accepted_within_s
         self._wall = WallClock(MonotonicClock())
         self._gate = FrameGate(most_fps=config.overlay_fps, most_bytes=config.max_frame_kb * 1024)
         self._live: Link | None = None
@@ -68,16 +71,21 @@ class KafkaSink:
 
     async def __aenter__(self) -> Self:
         """Raises `Permanent` for a topic or a right that is missing, `Retryable` without broker."""
-        config = self._config
-        await asyncio.to_thread(ensure_topics, config, self._properties())
+        await self._ensure_topics()
         try:
             self._live = Link(
                 f"{self.name}:live", self._live_properties(), reported=self._live_reported
             )
         except KafkaException as error:
             raise Permanent(f"{self.name}: {error.args[0].str()}") from error
-        if config.alerts:
-            self._alerts = AlertLane(self.name, config.topic("alerts"), self._alert_properties())
+        if self._config.alerts:
+            self._alerts = AlertLane(
+                self.name,
+                self._config.topic("alerts"),
+                self._alert_properties(),
+                ensure_topics=self._ensure_topics,
+                accepted_within_s=self._accepted_within_s,
+            )
         return self
 
     async def __aexit__(
@@ -140,7 +148,7 @@ class KafkaSink:
                 self._live.send(self._config.topic(events), record, events)
                 return
             except BufferError as error:
-                if waited_s >= ACCEPTED_WITHIN_S:
+                if waited_s >= self._accepted_within_s:
                     raise Retryable(f"{self._config.bootstrap} takes nothing") from error
             except KafkaException as error:
                 raise failure(error.args[0], doing=f"sending {events}") from error
@@ -170,6 +178,9 @@ class KafkaSink:
                 self._live_dropped += 1
             elif error is not None:
                 log.warning("kafka_client", extra={"sink": self.name, "cause": error.str()})
+
+    async def _ensure_topics(self) -> None:
+        await asyncio.to_thread(ensure_topics, self._config, self._properties())
 
     def _properties(self) -> dict[str, str | int | bool]:
         own = {key: value.get_secret_value() for key, value in self._config.properties.items()}

@@ -21,6 +21,7 @@ ANSWER_S = 10.0
 NEEDS_A_PERSON = frozenset(
     {
         KafkaError._AUTHENTICATION,
+        KafkaError._INVALID_ARG,
         KafkaError._SSL,
         KafkaError._UNSUPPORTED_FEATURE,
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
@@ -37,7 +38,7 @@ def failure(error: KafkaError, *, doing: str) -> Permanent | Retryable:
     """What an error of the broker or the client means for the sink."""
     cause = f"{doing}: {error.str()}"
     if error.code() in NEEDS_A_PERSON:
-        return Permanent(f"{cause}; check the address, the login and the rights it has")
+        return Permanent(f"{cause}; check the settings, the login and the rights it has")
     return Retryable(cause)
 
 
@@ -49,7 +50,8 @@ def ensure_topics(config: KafkaConfig, properties: Mapping[str, str | int | bool
     """
     said: list[KafkaError] = []
     settings: dict[str, Any] = {"log_level": 3, **properties, "error_cb": said.append}
-    admin = AdminClient(settings, logger=logging.getLogger(f"{__name__}.client"))
+    logger = logging.getLogger(f"{__name__}.client")
+    admin = _answer(lambda: AdminClient(settings, logger=logger), said, doing="starting the client")
     doing = f"asking {config.bootstrap} for its topics"
     there = _answer(lambda: admin.list_topics(timeout=ANSWER_S), said, doing=doing)
     missing = [topic for topic in config.topics() if topic not in there.topics]

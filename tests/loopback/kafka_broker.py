@@ -93,9 +93,7 @@ class Broker:
             until_s = time.monotonic() + 20.0
             while not until(found):
                 assert time.monotonic() < until_s, f"{len(found)} records, and no more came"
-                message = reader.poll(0.2)
-                if message is not None and message.error() is None:
-                    found.append(message)
+                found += [each for each in reader.consume(500, 0.2) if each.error() is None]
         finally:
             reader.close()
         return found
