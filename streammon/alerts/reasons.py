@@ -73,14 +73,24 @@ def _for(lasting_s: Json) -> str:
 
 
 def _flood(details: Mapping[str, Json]) -> str:
-    """`14 accounts posted near-identical messages within 8 s (look-alike letters in 9)`."""
-    accounts, span_s = _number(details.get("accounts")), _number(details.get("span_s"))
-    if accounts is None:
+    """`14 accounts posted 20 near-identical messages within 8 s (9 disguised)`.
+
+    Of the strongest group, which comes first; empty where its numbers are missing.
+    """
+    groups = details.get("groups")
+    group = groups[0] if isinstance(groups, list) and groups else None
+    if not isinstance(group, dict):
         return ""
-    within = "" if span_s is None else f" within {max(span_s, 1.0):.0f} s"
-    disguised = _number(details.get("homoglyphs")) or 0.0
-    tricks = f" (look-alike letters in {disguised:.0f})" if disguised else ""
-    return f"{accounts:.0f} accounts posted near-identical messages{within}{tricks}"
+    accounts, messages = _number(group.get("accounts")), _number(group.get("size"))
+    first_s, last_s = _number(group.get("first_s")), _number(group.get("last_s"))
+    if not accounts or not messages or first_s is None or last_s is None:
+        return ""
+    disguised = _number(group.get("disguised"))
+    return (
+        f"{accounts:.0f} {'account' if accounts == 1 else 'accounts'} posted {messages:.0f} "
+        f"near-identical messages within {max(1.0, last_s - first_s):.0f} s"
+        + (f" ({disguised:.0f} disguised)" if disguised else "")
+    )
 
 
 def _strength(results: Sequence[DetectionResult]) -> str:

@@ -56,11 +56,18 @@ def test_every_cause_that_the_freeze_detector_finds_has_words() -> None:
     assert set(CAUSES_OF_FREEZE) == set(CAUSES)
 
 
-def test_a_flood_is_told_by_its_numbers() -> None:
-    found = results("chat_flood", [0.97], accounts=14, span_s=8.2, homoglyphs=9)
+def group(**more: Json) -> Json:
+    return {"accounts": 14, "size": 20, "first_s": 3.0, "last_s": 11.2, "disguised": 9, **more}
+
+
+def test_a_flood_is_told_by_the_numbers_of_its_strongest_group() -> None:
+    found = results("chat_flood", [0.97], groups=[group(), group(accounts=2)])
     assert raised(found).startswith(
-        "14 accounts posted near-identical messages within 8 s (look-alike letters in 9): "
-        "1 of 1 window"
+        "14 accounts posted 20 near-identical messages within 8 s (9 disguised): 1 of 1 window"
+    )
+    found = results("chat_flood", [0.97], groups=[group(accounts=1, disguised=0, last_s=3.0)])
+    assert raised(found).startswith(
+        "1 account posted 20 near-identical messages within 1 s: 1 of 1 window"
     )
 
 
@@ -76,9 +83,16 @@ def test_the_strongest_window_gives_the_words() -> None:
     assert raised([strong, weak]).startswith("Strong: ")
 
 
-@pytest.mark.parametrize("odd", [True, "14", None, -3, math.nan, math.inf, [14]])
+@pytest.mark.parametrize("odd", [True, "14", None, -3, math.nan, math.inf, [14], 0])
 def test_a_number_that_is_none_is_left_out(odd: Json) -> None:
-    assert raised(results("chat_flood", [0.9], accounts=odd)).startswith("Accounts post near-")
+    plain = "Accounts post near-identical messages: "
+    assert raised(results("chat_flood", [0.9], groups=[group(accounts=odd)])).startswith(plain)
+
+
+@pytest.mark.parametrize("odd", [None, [], {}, 3, [3], "groups", [{}], [None]])
+def test_groups_that_are_none_are_left_out(odd: Json) -> None:
+    plain = "Accounts post near-identical messages: "
+    assert raised(results("chat_flood", [0.9], groups=odd)).startswith(plain)
 
 
 @given(st.text(max_size=400))
@@ -89,7 +103,7 @@ def test_a_cause_is_one_short_line(cause: str) -> None:
 
 
 def test_a_chat_detector_cannot_bring_text_into_the_sentence() -> None:
-    found = results("chat_flood", [0.9], accounts=3, text="buy now", example="buy now")
+    found = results("chat_flood", [0.9], cause="buy now", groups=[group(text="buy now")])
     assert "buy" not in raised(found)
 
 
