@@ -247,6 +247,8 @@ class Alert:
     severity: Severity
     evidence_level: float
     opened_s: float
+    """On the clock of `epoch`, so `media_s - opened_s` is how long it has been open: negative if
+    it opened before this epoch began."""
     media_s: float
     epoch: int
     captured_ns: int
