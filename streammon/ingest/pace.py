@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-BURST_S = 0.04
+BURST_S = 0.08
 """Packets are let through in bursts this long: fewer wake-ups, and never early."""
 
 GIVE_UP_S = 2.0

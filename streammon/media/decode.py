@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import av
@@ -131,9 +133,8 @@ class GopDecoder:
         """At the end of the stream: the due frames that the decoder still holds."""
         if interval_s is None or not self._hungry:
             return NONE
-        frames = self._feed(self._pending)
-        self._pending = []
-        return self._sampled(frames + self._drain(), arrived_ns, interval_s)
+        pictures = self._decode_pending(arrived_ns, interval_s)
+        return pictures + self._sampled(self._drain(), arrived_ns, interval_s)
 
     def _begin_group(self, media_s: float, pts: int | None) -> None:
         """A keyframe has come: what was not decoded of the group before never will be."""
@@ -170,43 +171,51 @@ class GopDecoder:
         if interval_s is None:
             self._ready = False
         else:
-            self._feed(self._pending)
+            deque(self._feed(self._pending), maxlen=0)
         self._pending = []
         self._pending_bytes = 0
         self._arrived.clear()
 
     def _decode_key(self, packet: MediaPacket, arrived_ns: int, interval_s: float) -> list[Picture]:
-        frames = self._feed([packet])
+        frames = list(self._feed([packet]))
         if all(frame.pts != packet.pts for frame in frames):
             # A stream with B-frames holds the keyframe back until others come: have it now,
             # and give the decoder the keyframe again should the rest of the group be wanted.
             frames += self._drain()
         else:
-            self._pending.clear()
+            self._pending, self._pending_bytes = [], 0
         self._hungry = False
         return self._sampled(frames, arrived_ns, interval_s)
 
     def _decode_pending(self, arrived_ns: int, interval_s: float) -> list[Picture]:
-        frames = self._feed(self._pending)
-        self._pending = []
-        self._pending_bytes = 0
-        return self._sampled(frames, arrived_ns, interval_s)
+        pending, self._pending, self._pending_bytes = self._pending, [], 0
+        return self._sampled(self._feed(pending), arrived_ns, interval_s)
 
-    def _feed(self, packets: list[MediaPacket]) -> list[VideoFrame]:
-        frames: list[VideoFrame] = []
+    def _feed(self, packets: list[MediaPacket]) -> Iterator[VideoFrame]:
+        """The frames of these packets one by one: those not sampled are not kept."""
         decode = self._context.decode
         for packet in packets:
             if packet.is_corrupt:
                 self._damaged = True
             try:
-                frames += decode(packet)
+                for frame in decode(packet):
+                    self._note(frame)
+                    yield frame
             except av.FFmpegError:
                 self._damaged = True
-        return frames
+
+    def _note(self, frame: VideoFrame) -> None:
+        if frame.is_corrupt:
+            self._damaged = True
+        if frame.pts == self._key_pts:
+            self._key_shown = True
 
     def _drain(self) -> list[VideoFrame]:
         try:
-            return self._context.decode(None)
+            frames = self._context.decode(None)
+            for frame in frames:
+                self._note(frame)
+            return frames
         except av.FFmpegError:
             self._damaged = True
             return []
@@ -214,7 +223,7 @@ class GopDecoder:
             self._context.flush_buffers()
 
     def _sampled(
-        self, frames: list[VideoFrame], arrived_ns: int, interval_s: float
+        self, frames: Iterable[VideoFrame], arrived_ns: int, interval_s: float
     ) -> list[Picture]:
         pictures = []
         for frame in frames:
@@ -222,10 +231,6 @@ class GopDecoder:
                 continue
             media_s = self.media_s(frame.pts)
             captured_ns = self._arrived.pop(frame.pts, arrived_ns)
-            if frame.is_corrupt:
-                self._damaged = True
-            if frame.pts == self._key_pts:
-                self._key_shown = True
             if not self._sampler.due(media_s, interval_s):
                 continue
             self._sampler.take(media_s)

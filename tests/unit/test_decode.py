@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -99,7 +100,7 @@ def test_where_keyframes_suffice_only_they_are_decoded(
     fed: list[int] = []
     feed = reader.decoder._feed
 
-    def counting(packets: list[MediaPacket]) -> list[av.VideoFrame]:
+    def counting(packets: list[MediaPacket]) -> Iterator[av.VideoFrame]:
         fed.append(len(packets))
         return feed(packets)
 
