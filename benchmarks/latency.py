@@ -25,9 +25,6 @@ from typing import Any
 
 import av
 import numpy as np
-from streammon.server.app import build_app
-from streammon.sinks.websocket_hub import Hub
-from streammon.telemetry.metrics import Metrics
 
 from benchmarks.report import parse_args, write
 from streammon.config import OutboxConfig, parse_config
@@ -42,9 +39,12 @@ from streammon.core.types import (
 )
 from streammon.pipelines.building import Parts, build_detectors, build_sources
 from streammon.pipelines.monitor import Monitor
+from streammon.server.app import build_app
 from streammon.server.serve import serving
 from streammon.sinks.outbox import Outbox
+from streammon.sinks.websocket_hub import Hub
 from streammon.sinks.wire import WallClock
+from streammon.telemetry.metrics import Metrics
 
 STREAMS = 4
 FPS, RATE_HZ = 25, 48_000

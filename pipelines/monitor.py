@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from streammon.alerts.incidents import IncidentBook
 from streammon.config import MonitorConfig
@@ -97,10 +99,10 @@ class Monitor:
             snapshots=snapshots,
         )
 
-    async def run(self, stop: asyncio.Event) -> bool:
+    async def run(self, stop: asyncio.Event, *, duration_s: float | None = None) -> bool:
         """Watch until `stop` is set or every source has ended, then drain.
 
-        Returns whether everything got out within `drain_s`. Alerts that a durable sink did not
+        `stop` is set after `duration_s` of watching; loading the models does not count. Returns whether everything got out within `drain_s`. Alerts that a durable sink did not
         take in time are not lost: they stay in the outbox. A defect in the core is raised.
         """
         await self._outlets.join(self._outbox)
@@ -108,7 +110,7 @@ class Monitor:
             async with asyncio.timeout(None) as deadline, asyncio.TaskGroup() as group:
                 group.create_task(self._outlets.run(), name="outlets")
                 tending = group.create_task(self._tending.run(), name="tending")
-                await self._watch(stop, deadline)
+                await self._watch(stop, deadline, duration_s)
                 tending.cancel()
                 self._outlets.close()
         except TimeoutError:
@@ -117,7 +119,9 @@ class Monitor:
             self._painting.shutdown(wait=True, cancel_futures=True)
         return True
 
-    async def _watch(self, stop: asyncio.Event, deadline: asyncio.Timeout) -> None:
+    async def _watch(
+        self, stop: asyncio.Event, deadline: asyncio.Timeout, duration_s: float | None
+    ) -> None:
         """All stages up to stored alerts and painted pictures; returns when they are empty."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._judge.store(), name="store")
@@ -126,7 +130,8 @@ class Monitor:
                 await until(stop, self._scheduler.load())
                 if not stop.is_set():
                     self.status.busy_with = ""
-                    await self._ingest_and_judge(stop, deadline)
+                    with _set_after(duration_s, stop):
+                        await self._ingest_and_judge(stop, deadline)
             finally:
                 self._start_deadline(deadline)
             for name in self._streams:
@@ -220,6 +225,19 @@ class Monitor:
         stored = self._outbox.stats().rows
         log.warning("not_drained", extra={"waiting": waiting, "alerts_in_outbox": stored})
         return not waiting and not len(self._results) and not len(self._alerts)
+
+
+@contextmanager
+def _set_after(delay_s: float | None, event: asyncio.Event) -> Iterator[None]:
+    """Set the event after so long, unless the block is left before."""
+    if delay_s is None:
+        yield
+        return
+    timer = asyncio.get_running_loop().call_later(delay_s, event.set)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _streams(parts: Parts, scheduler: Scheduler) -> dict[StreamId, Stream]:

@@ -144,8 +144,17 @@ RESULT_LIFE_S = 10.0
 def _still_valid(
     results: Iterable[DetectionResult], frame: VideoFrame
 ) -> tuple[DetectionResult, ...]:
-    return tuple(
-        result
-        for result in results
-        if result.epoch == frame.epoch and result.end_s >= frame.media_s - RESULT_LIFE_S
-    )
+    """The strongest recent result of each kind and participant."""
+    strongest: dict[tuple[str, str], DetectionResult] = {}
+    for result in results:
+        if result.epoch != frame.epoch or result.end_s < frame.media_s - RESULT_LIFE_S:
+            continue
+        key = (result.kind, result.participant)
+        best = strongest.get(key)
+        if best is None or _strength(result) > _strength(best):
+            strongest[key] = result
+    return tuple(strongest.values())
+
+
+def _strength(result: DetectionResult) -> float:
+    return -1.0 if result.confidence is None else result.confidence

@@ -72,14 +72,7 @@ async def _watch(
     stop = asyncio.Event()
     with stop_on_signals(stop):
         async with _monitor(config, announce) as monitor:
-            timer = None
-            if duration_s is not None:
-                timer = asyncio.get_running_loop().call_later(duration_s, stop.set)
-            try:
-                drained = await monitor.run(stop)
-            finally:
-                if timer is not None:
-                    timer.cancel()
+            drained = await monitor.run(stop, duration_s=duration_s)
             if _say_if_nothing_worked(monitor):
                 return EXIT_ERROR
     return EXIT_OK if drained else EXIT_NOT_DRAINED
