@@ -102,8 +102,9 @@ class Monitor:
     async def run(self, stop: asyncio.Event, *, duration_s: float | None = None) -> bool:
         """Watch until `stop` is set or every source has ended, then drain.
 
-        `stop` is set after `duration_s` of watching; loading the models does not count. Returns whether everything got out within `drain_s`. Alerts that a durable sink did not
-        take in time are not lost: they stay in the outbox. A defect in the core is raised.
+        `stop` is set after `duration_s` of watching; loading the models does not count. Returns
+        whether everything got out within `drain_s`. Alerts that a durable sink did not take in
+        time are not lost: they stay in the outbox. A defect in the core is raised.
         """
         await self._outlets.join(self._outbox)
         try:
