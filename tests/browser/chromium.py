@@ -22,7 +22,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SOON_MS = 15_000
+SOON_MS = 20_000
 BROKEN = ("ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_SOCKET", "WebSocket connection to")
 
 needs_chromium = pytest.mark.skipif(

@@ -142,8 +142,8 @@ async def test_a_tile_whose_picture_stops_says_so() -> None:
 async def test_sound_has_a_level_and_a_moving_spectrogram() -> None:
     async with played(a_monitor()) as url, wall(url) as opened:
         await opened.wait_for(
-            "() => document.querySelector('[data-stream=hotline] .level-text').textContent"
-            ".endsWith('dB')"
+            "() => document.querySelector('[data-stream=hotline] .level-text')?.textContent"
+            "?.endsWith('dB')"
         )
         read = "canvas => new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, "
         read += "canvas.height).data).size"
@@ -155,14 +155,14 @@ async def test_sound_has_a_level_and_a_moving_spectrogram() -> None:
 
 async def test_chat_has_its_rate_and_the_groups_that_were_flagged() -> None:
     monitor = a_monitor()
-    groups: list[Json] = [{"size": 14, "accounts": 11, "tricks": ["homoglyphs", "zero_width"]}]
+    groups: list[Json] = [{"size": 14, "accounts": 11, "tricks": {"homoglyph": 9, "zero_width": 3}}]
     async with played(monitor) as url, wall(url) as opened:
         await opened.live()
         assert await opened.tile("chat").locator(".calm, .muted", has_text="no flagged").count()
         monitor.score("chat", "chat_flood", 0.9, modality=TEXT, details={"groups": groups})
         await opened.tile("chat").locator(".groups li").wait_for()
         told = await text(opened, '[data-stream="chat"] .groups')
-        for part in ("14 messages alike", "11 accounts", "homoglyphs, zero width"):
+        for part in ("14 messages alike", "11 accounts", "homoglyph 9, zero width 3"):
             assert part in told
         await opened.wait_for(
             "() => Number(document.querySelector('[data-stream=chat] .chat-rate strong')"
@@ -206,7 +206,7 @@ async def test_one_stream_large_shows_scores_history_incidents_and_facts() -> No
         told = await view.inner_text()
         for part in ("freeze-1", "voice_spoof-1", "it sounds synthesised", "media time", "12 ms"):
             assert part in told
-        await opened.wait_for("() => document.querySelector('.focus-view .snapshot').naturalWidth")
+        await opened.wait_for("() => document.querySelector('.focus-view .snapshot')?.naturalWidth")
         lines = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)"
         lines += ".data.some((value) => value > 0)"
         assert await view.locator("canvas.timeline").evaluate(lines)

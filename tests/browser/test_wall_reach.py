@@ -20,11 +20,12 @@ from tests.browser.scripted_monitor import (
 pytestmark = [pytest.mark.browser, needs_chromium]
 
 TOKEN = "long/secret=with signs"
-TEXTS = ["ink", "muted", "accent", "critical", "warning", "calm"]
+TEXTS = ["ink", "muted", "accent", "critical", "warning", "info", "calm"]
 PAIRS = [
     *((name, ground) for name in TEXTS for ground in ("bg", "surface", "raised")),
     ("on-critical", "critical-ground"),
     ("on-warning", "warning-ground"),
+    ("on-info", "info-ground"),
     ("on-stage", "stage"),
 ]
 

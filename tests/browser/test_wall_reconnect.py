@@ -63,6 +63,9 @@ async def test_a_cut_line_comes_back_and_no_alert_is_missing() -> None:
             await monitor.alert("gate", "freeze", AlertState.CLOSED, incident="before")
             line.mend()
             await all_arrive(opened, monitor)
+        await opened.wait_for(
+            "() => document.querySelector('#announcer').textContent.includes('freeze on lobby')"
+        )
         assert await opened.page.locator("#lost").is_hidden()
         assert await opened.page.locator("#gap").is_hidden()
         assert await opened.page.locator("#alarm").is_hidden(), "all closed while we were away"

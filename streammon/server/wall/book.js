@@ -11,12 +11,16 @@ export class IncidentBook {
     this.lastAlertId = null;
     this.openAtHello = null; // ids that were open when this connection began
     this.helloSeq = 0;
+    this.firstSeq = null; // alerts up to this one were told before the page was opened
+    this.session = null;
     this.changed = false; // set with every change, cleared by who drew it
   }
 
   /** A connection begins: what was told before `seq` is history, unless it is in `openIds`. */
-  greet(seq, openIds) {
+  greet({ seq, session, openIds }) {
     this.helloSeq = seq;
+    if (session !== this.session) this.firstSeq = seq; // numbers of another outbox mean nothing
+    this.session = session;
     this.openAtHello = openIds;
     for (const incident of this.incidents.values()) {
       if (incident.open && openIds && !openIds.has(incident.id)) lapse(incident);
@@ -71,9 +75,15 @@ export class IncidentBook {
     if (this.incidents.size > MOST_INCIDENTS) {
       this.incidents.delete(this.incidents.keys().next().value);
     }
-    const historical = alert.seq !== undefined && alert.seq <= this.helloSeq;
-    const news = historical ? "history" : !before ? "opened" : risen ? "risen" : alert.state;
-    return { incident, news };
+    return { incident, news: this.#news(alert, before, risen) };
+  }
+
+  /** What is new in it for someone who has been looking since the page was opened. */
+  #news({ seq, state }, before, risen) {
+    if (seq !== undefined && seq <= this.firstSeq) return "history";
+    if (state === "closed") return "closed";
+    if (!before) return "opened";
+    return risen ? "risen" : state;
   }
 
   /** Newest first. */

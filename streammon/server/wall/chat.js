@@ -48,15 +48,14 @@ export class ChatFace {
   }
 }
 
-/** `group`: { size, accounts, tricks }; numbers, or lists of ids. */
+/** `group`: { size, accounts, tricks: { name: messages that used it } }. */
 export function groupRow(group) {
-  const count = (value) => (Array.isArray(value) ? value.length : Number(value ?? 0));
-  const tricks = (Array.isArray(group.tricks) ? group.tricks : []).map((trick) => words(String(trick)));
+  const tricks = Object.entries(group.tricks ?? {}).map(([name, count]) => `${words(name)} ${count}`);
   return h(
     "li",
     {},
-    h("span", { class: "group-size" }, `${plural(count(group.size), "message")} alike`),
-    h("span", {}, plural(count(group.accounts), "account")),
+    h("span", { class: "group-size" }, `${plural(group.size, "message")} alike`),
+    h("span", {}, plural(group.accounts, "account")),
     tricks.length > 0 ? h("span", { class: "tricks" }, tricks.join(", ")) : null,
   );
 }

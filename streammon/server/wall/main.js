@@ -115,7 +115,7 @@ async function greet(hello) {
     // It answers again with the next poll; until then every incident counts as it was told.
   }
   if (events.socket !== socket) return; // lost again meanwhile
-  store.book.greet(hello.last_alert_seq ?? 0, openIds);
+  store.book.greet({ seq: hello.last_alert_seq ?? 0, session: hello.session, openIds });
   const resume = { alerts_after: store.book.lastAlertId, recent_alerts: 200 };
   events.send({ type: "subscribe", streams: ["*"], events: ["alert", "result", "health"], ...resume });
   status.link("live");

@@ -25,7 +25,7 @@ class ScoreRow {
     const text = verdict(result);
     setText(this.name, name);
     setText(this.value, text);
-    setAttribute(this.value, "title", text);
+    setAttribute(this.element, "title", `${name}: ${text}`);
     setAttribute(this.element, "data-verdict", verdictClass(result));
     const old = performance.now() - at > 1000 * OLD_S;
     this.element.classList.toggle("old", old);

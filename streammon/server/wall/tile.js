@@ -23,12 +23,13 @@ export class Tile {
     this.cause = h("p", { class: "cause", hidden: true });
     this.alarmIcon = icon("critical");
     this.alarmText = h("span");
-    this.alarm = h("p", { class: "tile-alarm", hidden: true }, this.alarmIcon, this.alarmText);
+    this.alarmTime = h("span", { class: "alarm-time" });
+    this.alarm = h("p", { class: "tile-alarm", hidden: true }, this.alarmIcon, this.alarmText, this.alarmTime);
     this.element = h(
       "article",
       { class: "tile", "data-stream": id },
-      h("header", {}, h("h2", {}, this.button), this.state, this.age),
-      h("div", { class: "tile-main" }, this.face.element, this.alarm),
+      h("header", {}, h("h2", {}, this.button), this.alarm, this.state, this.age),
+      this.face.element,
       this.cause,
       this.timeline.element,
       this.scores.element,
@@ -64,9 +65,9 @@ export class Tile {
     setAttribute(this.element, "data-alarm", worst?.severity ?? "none");
     if (worst === undefined) return;
     setIcon(this.alarmIcon, worst.severity);
-    const more = incidents.length > 1 ? `  +${incidents.length - 1}` : "";
-    const lasting = clock((Date.now() - worst.openedMs) / 1000);
-    setText(this.alarmText, `${words(worst.kind)} · ${lasting}${more}`);
+    const more = incidents.length > 1 ? ` +${incidents.length - 1}` : "";
+    setText(this.alarmText, `${words(worst.kind)}${more}`);
+    setText(this.alarmTime, clock((Date.now() - worst.openedMs) / 1000));
   }
 }
 
