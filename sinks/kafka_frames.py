@@ -8,7 +8,7 @@ from streammon.core.types import Overlay, StreamId
 class FrameGate:
     """Keeps frames fresh: while one is on its way, only the stream's newest waits.
 
-    Invariant: `offered == sent + dropped + waiting`.
+    Invariant: `offered == delivered + dropped + waiting + on_way`.
     """
 
     def __init__(self, *, most_fps: float, most_bytes: int) -> None:
@@ -17,11 +17,15 @@ class FrameGate:
         self._due_ns: dict[StreamId, int] = {}
         self._on_way: set[StreamId] = set()
         self._waiting: dict[StreamId, Overlay] = {}
-        self.offered = self.sent = self.dropped = 0
+        self.offered = self.delivered = self.dropped = 0
 
     @property
     def waiting(self) -> int:
         return len(self._waiting)
+
+    @property
+    def on_way(self) -> int:
+        return len(self._on_way)
 
     def offer(self, overlay: Overlay) -> Overlay | None:
         """The frame to send now, if any. One that comes too early or is too large is dropped."""
@@ -39,19 +43,19 @@ class FrameGate:
             return None
         return self._go(overlay)
 
-    def arrived(self, stream: StreamId) -> Overlay | None:
+    def arrived(self, stream: StreamId, *, delivered: bool) -> Overlay | None:
         """The frame on its way has arrived or failed; the next one to send, if one waits."""
         self._on_way.discard(stream)
+        self.delivered += delivered
+        self.dropped += not delivered
         newest = self._waiting.pop(stream, None)
         return None if newest is None else self._go(newest)
 
     def refused(self, overlay: Overlay) -> None:
         """The client's queue was full: the frame just given out goes nowhere."""
         self._on_way.discard(overlay.stream)
-        self.sent -= 1
         self.dropped += 1
 
     def _go(self, overlay: Overlay) -> Overlay:
         self._on_way.add(overlay.stream)
-        self.sent += 1
         return overlay

@@ -41,7 +41,7 @@ LIVE_QUEUE_KB = 65_536
 
 @dataclass(frozen=True, slots=True)
 class KafkaStats:
-    frames_sent: int
+    frames_delivered: int
     frames_dropped: int
     live_dropped: int
     """Results and health that no broker took in time."""
@@ -103,7 +103,7 @@ class KafkaSink:
 
     def stats(self) -> KafkaStats:
         return KafkaStats(
-            frames_sent=self._gate.sent,
+            frames_delivered=self._gate.delivered,
             frames_dropped=self._gate.dropped,
             live_dropped=self._live_dropped,
             producers=0 if self._alerts is None else self._alerts.producers,
@@ -168,10 +168,7 @@ class KafkaSink:
     def _live_reported(self, reports: Sequence[Report]) -> None:
         for token, error in reports:
             if isinstance(token, _FrameToken):
-                if error is not None:
-                    self._gate.sent -= 1
-                    self._gate.dropped += 1
-                frame = self._gate.arrived(token.stream)
+                frame = self._gate.arrived(token.stream, delivered=error is None)
                 if frame is not None:
                     self._send_frame(frame)
             elif token is not None and error is not None:
@@ -192,7 +189,7 @@ class KafkaSink:
 
     def _alert_properties(self) -> dict[str, str | int | bool]:
         return {
-            "linger.ms": 5,
+            "linger.ms": 2,
             "compression.type": self._config.compression,
             "queue.buffering.max.kbytes": LIVE_QUEUE_KB,
             **self._properties(),

@@ -17,9 +17,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from streammon.config import OutboxConfig
-from streammon.core.errors import Retryable
+from streammon.core.errors import Permanent, Retryable
 from streammon.core.ports import Clock, DurableSink, StoredAlert
 from streammon.core.types import HealthState
+from streammon.flow.channel import Channel, WhenFull
 from streammon.flow.supervise import Backoff, Report
 from streammon.sinks.outbox_store import MEMORY, AlertRow, NewAlert, OutboxStore
 from streammon.sinks.outbox_writer import Answers, Inbox, Notice, OutboxStats, Request, Writer
@@ -30,7 +31,7 @@ T = TypeVar("T")
 
 KEPT_S = 86_400.0
 """Accepted alerts stay this long, for clients that resume and for the incident list."""
-PUMP_ROWS = 1000
+PUMP_ROWS = 2000
 
 __all__ = ["MEMORY", "NewAlert", "Outbox", "OutboxStats", "pump"]
 
@@ -242,23 +243,52 @@ async def pump(
     `Retryable` reports retrying and offers the same alerts after a pause; `Permanent` leaves.
     May be cancelled at any point: what was in flight is offered again by the next run.
     """
-    await outbox.join(consumer)
+    ahead: Channel[list[StoredAlert]] = Channel(f"{consumer}.alerts", 1, WhenFull.BLOCK)
+    failure: Permanent | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_read_ahead(outbox, consumer, ahead), name=f"{consumer}:read")
+            async for alerts in ahead:
+                await _offer(alerts, sink, consumer, clock=clock, report=report, backoff=backoff)
+                await outbox.ack(consumer, alerts[-1].seq)
+    except* Permanent as permanent:
+        (failure, *_) = (each for each in permanent.exceptions if isinstance(each, Permanent))
+    if failure is not None:
+        raise failure
+
+
+async def _read_ahead(outbox: Outbox, consumer: str, ahead: Channel[list[StoredAlert]]) -> None:
+    """Have the next alerts ready while the ones before them are being delivered."""
+    position = await outbox.join(consumer)
+    while True:
+        await outbox.grown_beyond(position)
+        newest, cursor = outbox.last_seq, outbox.stats().cursors.get(consumer, 0)
+        position = max(position, cursor)  # what became a dead letter is passed over
+        alerts = await outbox.after(position, PUMP_ROWS)
+        position = alerts[-1].seq if alerts else newest
+        if alerts:
+            await ahead.send(alerts)
+
+
+async def _offer(
+    alerts: Sequence[StoredAlert],
+    sink: DurableSink,
+    name: str,
+    *,
+    clock: Clock,
+    report: Report,
+    backoff: Backoff,
+) -> None:
+    """Until the sink has accepted them."""
     attempt = 0
     while True:
-        seen = outbox.last_seq
-        alerts = await outbox.read(consumer, PUMP_ROWS)
-        if not alerts:
-            await outbox.grown_beyond(seen)
-            continue
         try:
             await sink.deliver_alerts(alerts)
+            break
         except Retryable as error:
-            log.warning("sink_retrying", extra={"sink": consumer, "cause": str(error)})
+            log.warning("sink_retrying", extra={"sink": name, "cause": str(error)})
             report(HealthState.RETRYING, str(error))
-            await clock.sleep(backoff.delay_s(attempt))
-            attempt += 1
-            continue
-        if attempt:
-            report(HealthState.UP, "")
-            attempt = 0
-        await outbox.ack(consumer, alerts[-1].seq)
+        await clock.sleep(backoff.delay_s(attempt))
+        attempt += 1
+    if attempt:
+        report(HealthState.UP, "")

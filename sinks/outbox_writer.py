@@ -130,7 +130,8 @@ class Writer:
         self._notices: list[Notice] = []
         self._trouble = ""
         self._dead_letters = 0
-        self._kept_house_s = self._saved_s = 0.0
+        self._began_ns = 0
+        self._base_s = self._kept_house_s = self._saved_s = 0.0
 
     def run(self) -> None:
         try:
@@ -140,6 +141,8 @@ class Writer:
             return
         if cause:
             self._notices.append((HealthState.DEGRADED, cause))
+        self._began_ns, self._base_s = self._clock.now_ns(), store.lived_s
+        self._kept_house_s = self._saved_s = store.lived_s
         self._turned([], self._stats(store), self._notices)
         self._notices = []
         self._opened(store.session)
@@ -157,11 +160,9 @@ class Writer:
             self._turned([(each.answer, reason) for each in left], None, self._notices)
 
     def _serve(self, store: OutboxStore) -> None:
-        began_ns, base_s = self._clock.now_ns(), store.lived_s
-        self._kept_house_s = self._saved_s = base_s
         while True:
             self._taken = self._inbox.take(HOUSEKEEPING_S)
-            store.lived_s = base_s + (self._clock.now_ns() - began_ns) / 1e9
+            store.lived_s = self._base_s + (self._clock.now_ns() - self._began_ns) / 1e9
             answers = self._write(store)
             answers += [(each.answer, _ask(each.read, store)) for each in self._taken if each.read]
             self._turned(answers, self._stats(store), self._notices)

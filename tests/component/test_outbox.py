@@ -311,13 +311,13 @@ async def test_the_pump_offers_again_what_was_not_accepted() -> None:
     sink, reports = Taking([Retryable("away"), None, Retryable("again")]), Reports()
     async with an_outbox() as outbox, asyncio.TaskGroup() as group:
         await outbox.join("sink")
-        await outbox.append_many([a_row(at) for at in range(1500)])
+        await outbox.append_many([a_row(at) for at in range(2500)])
         pumping = group.create_task(
             pump(outbox, "sink", sink, clock=CLOCK, report=reports, backoff=NO_PAUSE)
         )
         await outbox.settled()
         pumping.cancel()
-    assert [alert.seq for alert in sink.got] == list(range(1, 1501))
+    assert [alert.seq for alert in sink.got] == list(range(1, 2501))
     retrying, up = HealthState.RETRYING, (HealthState.UP, "")
     assert reports == [(retrying, "away"), up, (retrying, "again"), up]
 

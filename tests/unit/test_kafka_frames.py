@@ -24,7 +24,7 @@ def test_at_most_so_many_per_second_go_out() -> None:
     for at in range(100):
         if gate.offer(a_frame(at / 10)) is not None:
             gone += 1
-            gate.arrived(CAM)
+            gate.arrived(CAM, delivered=True)
     assert gone == 20
 
 
@@ -35,7 +35,7 @@ def test_a_little_jitter_does_not_halve_the_rate() -> None:
     for at_s in times:
         if gate.offer(a_frame(at_s)) is not None:
             gone += 1
-            gate.arrived(CAM)
+            gate.arrived(CAM, delivered=True)
     assert gone == 20
 
 
@@ -43,9 +43,9 @@ def test_while_one_is_on_its_way_the_newest_waits() -> None:
     gate = a_gate()
     first, *_, last = frames = [a_frame(float(at)) for at in range(5)]
     assert [gate.offer(frame) for frame in frames] == [first, None, None, None, None]
-    assert gate.arrived(CAM) is last
-    assert gate.arrived(CAM) is None
-    assert (gate.offered, gate.sent, gate.dropped, gate.waiting) == (5, 2, 3, 0)
+    assert gate.arrived(CAM, delivered=True) is last
+    assert gate.arrived(CAM, delivered=True) is None
+    assert (gate.offered, gate.delivered, gate.dropped, gate.waiting) == (5, 2, 3, 0)
 
 
 def test_a_frame_that_is_too_large_is_dropped_and_counted() -> None:
@@ -72,7 +72,9 @@ steps = st.lists(
 
 
 @given(steps)
-def test_every_frame_is_sent_dropped_or_waiting(steps: list[tuple[str, str, float]]) -> None:
+def test_every_frame_is_delivered_dropped_waiting_or_on_its_way(
+    steps: list[tuple[str, str, float]],
+) -> None:
     gate, now_s = a_gate(), 0.0
     on_way: set[str] = set()
     for what, name, pause_s in steps:
@@ -88,8 +90,9 @@ def test_every_frame_is_sent_dropped_or_waiting(steps: list[tuple[str, str, floa
                 on_way.discard(name)
         elif name in on_way:
             on_way.discard(name)
-            frame = gate.arrived(stream)
+            frame = gate.arrived(stream, delivered=pause_s > 1.0)
         if frame is not None:
             on_way.add(name)
-        assert gate.offered == gate.sent + gate.dropped + gate.waiting
+        assert gate.offered == gate.delivered + gate.dropped + gate.waiting + gate.on_way
+        assert gate.on_way == len(on_way)
         assert gate.waiting <= len(on_way)
