@@ -1,0 +1,309 @@
+"""How much of the bare clients' speed the Kafka and WebSocket sinks keep.
+
+Each figure compares both ways in the same run, taken in turn, medians of the rounds:
+
+    kafka_alerts_per_s   alerts appended to the outbox on disk and accepted by a real broker
+    kafka_over_bare      that, over the bare confluent client with the same records and settings
+    frames_over_bare     overlay frames a second through the sink, over the bare client
+    ws_over_bare         a broadcast to 100 clients through the hub, over websockets.broadcast
+
+The broker and the WebSocket clients are processes of their own.
+
+    python -m benchmarks.sinks [--quick] [--json OUT]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from confluent_kafka import Producer
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, broadcast, serve
+
+from benchmarks import report
+from streammon.config import OutboxConfig
+from streammon.core.clock import MonotonicClock
+from streammon.core.ports import StoredAlert
+from streammon.core.types import (
+    Alert,
+    AlertState,
+    DetectionResult,
+    Modality,
+    Overlay,
+    Severity,
+    StreamId,
+)
+from streammon.sinks import wire
+from streammon.sinks.kafka import KafkaConfig
+from streammon.sinks.kafka_events import alert_record, overlay_record
+from streammon.sinks.kafka_sink import KafkaSink
+from streammon.sinks.outbox import NewAlert, Outbox, pump
+from streammon.sinks.websocket import WebSocketConfig
+from tests.loopback.kafka_broker import Broker, a_broker
+
+CLOCK = MonotonicClock()
+WALL = wire.WallClock(CLOCK)
+STREAMS = 64
+CLIENTS = 100
+ALERTS_AT_ONCE = 500
+FRAME_BYTES = 60_000
+FRAMES_ON_WAY = 64
+"""The bare client gets the same bound as the sink: one frame per stream."""
+
+
+def an_alert(number: int) -> Alert:
+    """As the pipeline makes them: with one result inside, about 1 kB on the wire."""
+    stream = StreamId(f"cam-{number % STREAMS}")
+    end_s = number / STREAMS
+    result = DetectionResult(
+        stream, "freeze", "freeze", Modality.VIDEO, 0, end_s - 2, end_s, CLOCK.now_ns(), 0.97,
+        "phash@1", details={"changed": 0.001, "hash_distance": 0, "brightness": 0.42},
+    )  # fmt: skip
+    return Alert(
+        f"00000000-0000-0000-0000-{number:012d}", "incident", stream, "freeze",
+        AlertState.UPDATED, Severity.WARNING, 1.5, 0.0, end_s, 0, CLOCK.now_ns(),
+        "the picture has not changed for 2 s; it would clear when it moves again",
+        results=(result,),
+    )  # fmt: skip
+
+
+def alert_rows(count: int) -> list[NewAlert]:
+    alerts = [an_alert(number) for number in range(count)]
+    return [
+        NewAlert(alert.alert_id, alert.stream, wire.dumps(wire.to_wire(alert, wall=WALL)))
+        for alert in alerts
+    ]
+
+
+def frames(count: int) -> list[Overlay]:
+    """One frame after the other of each stream; bytes that do not compress, as in a JPEG."""
+    noise = random.Random(1).randbytes(FRAME_BYTES)
+    return [
+        Overlay(
+            StreamId(f"cam-{number % STREAMS}"), number // STREAMS, 0.0,
+            (number // STREAMS + 1) * 10**9, noise, 640, 360,
+        )
+        for number in range(count)
+    ]  # fmt: skip
+
+
+# --- Kafka -----------------------------------------------------------------------------------
+
+
+async def alerts_through_sink(broker: Broker, rows: list[NewAlert], prefix: str) -> float:
+    """Alerts a second, from the first append until Kafka has accepted the last."""
+    config = KafkaConfig(bootstrap=broker.bootstrap, topic_prefix=prefix)
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            Outbox(OutboxConfig(), Path(folder) / "outbox.db", clock=CLOCK) as outbox,
+            config.build("kafka") as sink,
+            asyncio.TaskGroup() as group,
+        ):
+            await outbox.join("kafka")
+            pumping = group.create_task(
+                pump(outbox, "kafka", sink, clock=CLOCK, report=lambda state, cause: None)
+            )
+            began_s = time.perf_counter()
+            for start in range(0, len(rows), ALERTS_AT_ONCE):
+                await outbox.append_many(rows[start : start + ALERTS_AT_ONCE])
+            await outbox.settled()
+            took_s = time.perf_counter() - began_s
+            pumping.cancel()
+    return len(rows) / took_s
+
+
+def alerts_bare(broker: Broker, rows: list[NewAlert], prefix: str) -> float:
+    """The same records through the same client with nothing around it."""
+    topic = KafkaConfig(topic_prefix=prefix).topic("alerts")
+    records = [
+        alert_record(StoredAlert(seq, row.alert_id, row.stream, row.body))
+        for seq, row in enumerate(rows, 1)
+    ]
+    producer = Producer(
+        {
+            "bootstrap.servers": broker.bootstrap, "enable.idempotence": True, "acks": "all",
+            "linger.ms": 2, "compression.type": "zstd", "partitioner": "murmur2_random",
+        }
+    )  # fmt: skip
+    began_s = time.perf_counter()
+    for record in records:
+        producer.produce(topic, value=record.value, key=record.key, headers=record.headers)
+        producer.poll(0)
+    assert producer.flush(60) == 0
+    return len(rows) / (time.perf_counter() - began_s)
+
+
+async def frames_through_sink(broker: Broker, overlays: list[Overlay], prefix: str) -> float:
+    """Frames a second that arrive, when each stream's next is offered as soon as it may go."""
+    config = KafkaConfig(
+        bootstrap=broker.bootstrap, topic_prefix=prefix, overlays=True, overlay_fps=30.0
+    )
+    async with config.build("kafka") as sink:
+        began_s = time.perf_counter()
+        for number, overlay in enumerate(overlays, 1):
+            await sink.deliver(overlay)
+            while number - arrived(sink) >= FRAMES_ON_WAY:  # noqa: ASYNC110 - no event to wait for
+                await asyncio.sleep(0.0005)
+        while arrived(sink) < len(overlays):  # noqa: ASYNC110 - no event to wait for
+            await asyncio.sleep(0.0005)
+        took_s = time.perf_counter() - began_s
+        assert sink.stats().frames_dropped == 0
+    return len(overlays) / took_s
+
+
+def arrived(sink: KafkaSink) -> int:
+    return sink.stats().frames_delivered
+
+
+def frames_bare(broker: Broker, overlays: list[Overlay], prefix: str) -> float:
+    topic = KafkaConfig(topic_prefix=prefix).topic("frames")
+    producer = Producer(
+        {
+            "bootstrap.servers": broker.bootstrap, "linger.ms": 2, "compression.type": "none",
+            "message.max.bytes": 1_021_600, "partitioner": "murmur2_random",
+        }
+    )  # fmt: skip
+    began_s = time.perf_counter()
+    for overlay in overlays:
+        record = overlay_record(overlay, WALL)
+        producer.produce(topic, value=record.value, key=record.key, headers=record.headers)
+        while len(producer) >= FRAMES_ON_WAY:
+            producer.poll(0.01)
+    assert producer.flush(60) == 0
+    return len(overlays) / (time.perf_counter() - began_s)
+
+
+# --- WebSocket -------------------------------------------------------------------------------
+
+
+async def _read_all(url: str, count: int, opened: Any, finished: Any) -> None:
+    """In a process of its own: 100 clients that count alerts."""
+
+    async def one(waiting: asyncio.Barrier) -> None:
+        async with connect(url, compression=None, max_queue=None) as connection:
+            await connection.recv()
+            await connection.send('{"type":"subscribe","events":["alert"],"recent_alerts":0}')
+            await waiting.wait()
+            for _ in range(count):
+                await connection.recv()
+
+    async with asyncio.TaskGroup() as group:
+        barrier = asyncio.Barrier(CLIENTS + 1)
+        for _ in range(CLIENTS):
+            group.create_task(one(barrier))
+        await barrier.wait()
+        opened.set()
+    finished.set()
+
+
+def _clients(url: str, count: int, opened: Any, finished: Any) -> None:
+    asyncio.run(_read_all(url, count, opened, finished))
+
+
+async def _fan_out(url: str, count: int, publish: Callable[[], Awaitable[None]]) -> float:
+    """Messages a second and client, from the first publish until the last client has all."""
+    context = multiprocessing.get_context("spawn")
+    opened, finished = context.Event(), context.Event()
+    process = context.Process(target=_clients, args=(url, count, opened, finished))
+    process.start()
+    try:
+        assert await asyncio.to_thread(opened.wait, 60)
+        await asyncio.sleep(0.3)
+        began_s = time.perf_counter()
+        await publish()
+        assert await asyncio.to_thread(finished.wait, 120)
+        return count / (time.perf_counter() - began_s)
+    finally:
+        process.kill()
+        await asyncio.to_thread(process.join)
+
+
+async def ws_through_hub(rows: list[NewAlert]) -> float:
+    sink = WebSocketConfig(port=0, max_clients=CLIENTS).build("ws")
+    async with sink:
+
+        async def publish() -> None:
+            for seq, row in enumerate(rows, 1):
+                await sink.deliver_alerts([StoredAlert(seq, row.alert_id, row.stream, row.body)])
+
+        return await _fan_out(sink.url, len(rows), publish)
+
+
+async def ws_bare(rows: list[NewAlert]) -> float:
+    """The same texts with `websockets.broadcast`, which waits for nobody."""
+    texts = [wire.with_seq(row.body, seq).decode() for seq, row in enumerate(rows, 1)]
+    connections: set[ServerConnection] = set()
+
+    async def greet(connection: ServerConnection) -> None:
+        await connection.send("{}")
+        await connection.recv()
+        connections.add(connection)
+        await connection.wait_closed()
+
+    async with serve(greet, "127.0.0.1", 0, compression=None) as server:
+        port = server.sockets[0].getsockname()[1]
+
+        async def publish() -> None:
+            assert len(connections) == CLIENTS
+            for text in texts:
+                broadcast(connections, text)
+                await asyncio.sleep(0)
+
+        return await _fan_out(f"ws://127.0.0.1:{port}", len(rows), publish)
+
+
+# --- all of it -------------------------------------------------------------------------------
+
+
+async def measure(args: argparse.Namespace) -> tuple[dict[str, float], dict[str, Any]]:
+    rounds = 3 if args.quick else 7
+    rows = alert_rows(10_000 if args.quick else 30_000)
+    overlays = frames(1_000 if args.quick else 3_000)
+    told = rows[: 300 if args.quick else 1_000]
+    taken: dict[str, list[float]] = {
+        name: [] for name in ("alerts", "alerts_bare", "frames", "frames_bare", "ws", "ws_bare")
+    }
+    for number in range(rounds):
+        with a_broker("noida") as broker:
+            taken["alerts"].append(await alerts_through_sink(broker, rows, "a"))
+            taken["alerts_bare"].append(await asyncio.to_thread(alerts_bare, broker, rows, "a"))
+            taken["frames"].append(await frames_through_sink(broker, overlays, "a"))
+            taken["frames_bare"].append(await asyncio.to_thread(frames_bare, broker, overlays, "a"))
+        taken["ws"].append(await ws_through_hub(told))
+        taken["ws_bare"].append(await ws_bare(told))
+        print(f"round {number + 1} of {rounds}", file=sys.stderr)
+    middle = {name: median(values) for name, values in taken.items()}
+    figures = {
+        "kafka_alerts_per_s": middle["alerts"],
+        "kafka_over_bare": middle["alerts"] / middle["alerts_bare"],
+        "frames_over_bare": middle["frames"] / middle["frames_bare"],
+        "ws_over_bare": middle["ws"] / middle["ws_bare"],
+    }
+    details = {
+        "per_s": taken,
+        "alert_bytes": len(rows[0].body),
+        "frame_bytes": FRAME_BYTES,
+        "websocket_clients": CLIENTS,
+        "alerts_at_once": ALERTS_AT_ONCE,
+    }
+    return figures, details
+
+
+def main() -> None:
+    args = report.parse_args(__doc__.splitlines()[0] if __doc__ else "")
+    figures, details = asyncio.run(measure(args))
+    report.write(figures, details, args)
+
+
+if __name__ == "__main__":
+    main()
