@@ -33,13 +33,15 @@ from streammon.registry import AdapterConfig
 
 KIND = "chat_flood"
 MODEL = "chat-flood-1"
-WINDOW_S, HOP_S = 10.0, 1.0
+WINDOW_S, HOP_S = 2.0, 1.0
 MOST_SHOWN = 3
 SAMPLES_SHOWN = 5
 LEAST_SHOWN = 0.05
 
 
 class ChatFloodConfig(AdapterConfig):
+    """One text, plain or in disguise, from many accounts in a short time."""
+
     type: Literal["chat_flood"] = "chat_flood"
     look_back_s: float = Field(30.0, ge=WINDOW_S, le=300.0)
     """For how long a message counts towards its group."""

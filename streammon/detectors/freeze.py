@@ -41,7 +41,7 @@ MODEL = "freeze-1"
 Cause = Literal["frozen", "black", "slate", "looped", "silent", "stuck"]
 CAUSES: tuple[Cause, ...] = ("frozen", "black", "slate", "looped", "silent", "stuck")
 
-VIDEO_WINDOW = WindowSpec(length=4.0, overlap=3.0, frame_interval_s=0.5)
+VIDEO_WINDOW = WindowSpec(length=2.0, overlap=1.0, frame_interval_s=0.5)
 AUDIO_WINDOW = WindowSpec(length=2.0, overlap=0.5)
 LEAST_FRAMES = 3
 LEAST_SOUND_S = 0.5
@@ -50,14 +50,17 @@ GAP_S = 8.0
 
 
 class FreezeConfig(AdapterConfig):
-    """The `..._after_s` are the times at which a state is as likely a fault as not."""
+    """Frozen, black, slate or looped pictures, silent or stuck sound.
+
+    The `..._after_s` are the times at which a state is as likely a fault as not.
+    """
 
     type: Literal["freeze"] = "freeze"
     causes: tuple[Cause, ...] = CAUSES
     """What to look for; leave out `silent` where people mute themselves."""
     content: Literal["any", "camera"] = "any"
     """`camera`: never slides or a shared screen, so a picture still from the start counts."""
-    frozen_after_s: PositiveFloat = 4.0
+    frozen_after_s: PositiveFloat = 3.0
     black_after_s: PositiveFloat = 4.0
     slate_after_s: PositiveFloat = 5.0
     silent_after_s: PositiveFloat = 15.0

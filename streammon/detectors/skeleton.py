@@ -19,8 +19,12 @@ INVISIBLE = (
     "\U000e0000-\U000e0fff"
 )
 _invisible = re.compile(f"[{INVISIBLE}]+")
-# At the end of a line some chat programs add one so that a line may be sent twice: no trick.
-_hidden_in_word = re.compile(rf"(?<=\w)[{INVISIBLE}]+(?=\w)")
+# Persian and Indic writing joins letters with U+200C and U+200D: a trick beside Latin ones only. At
+# the end of a line some chat programs add a mark so that it may be sent twice: no trick either.
+_hidden_in_word = re.compile(
+    rf"(?<=[a-zA-Z0-9])[{INVISIBLE}]+(?=\w)|(?<=\w)[{INVISIBLE}]+(?=[a-zA-Z0-9])"
+    rf"|(?<=\w)(?![\u200c\u200d])[{INVISIBLE}]+(?=\w)"
+)
 _marks = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
 _piled_marks = re.compile("[\u0300-\u036f]{3,}")
 _styled = re.compile("[\uff10-\uff5a\U0001d400-\U0001d7ff\u24b6-\u24e9]")

@@ -19,6 +19,8 @@ FRAME, HOP = 512, 256  # 32 ms every 16 ms
 SILENT_DBFS = -65.0
 FAINT_DBFS = -55.0
 CLIPPED_SHARE = 0.03
+NARROW_HZ = 3_000.0
+"""Sound that ends below this has lost more than a telephone takes."""
 ACTIVE_BELOW_TOP_DB = 25.0
 ACTIVE_ABOVE_FLOOR_DB = 6.0
 
@@ -83,6 +85,8 @@ def listen(pcm: Floats, *, least_speech_s: float) -> Activity:
         return heard("no speech: sound without voice", **traits)
     if speech_s < least_speech_s:
         return heard("too little speech", **traits)
+    if limit_hz < NARROW_HZ:
+        return heard("band too narrow to judge", **traits)
     return heard(None, **traits)
 
 

@@ -36,7 +36,8 @@ SHIPPED = Path(__file__).with_name("models") / "voice_spoof.safetensors"
 SHIPPED_SHA256 = "dc7373c1d0f485c71d2b635277d760700bca910dbd823f3de8cb51bbb0f307f9"
 LEAST_CERTAIN, MOST_CERTAIN = 0.01, 0.99
 """Confidence stays between these: the figures support no more."""
-TELEPHONE_HZ = 8_000
+TELEPHONE_HZ = 4_600.0
+"""Sound that ends below this is named as a telephone's: judged, on less of the spectrum."""
 
 
 class VoiceSpoofConfig(AdapterConfig):
@@ -140,12 +141,8 @@ class VoiceSpoof:
         if self._loaded is None:
             raise Permanent(f"{self.name}: load() has to come before score()")
         loaded, began = self._loaded, time.perf_counter()
-        chunks = [_chunk(window) for window in batch]
-        pcms = [_fitted(chunk.pcm, self._samples) for chunk in chunks]
-        heard = [
-            _refused(chunk) or listen(pcm, least_speech_s=self._settings.least_speech_s)
-            for chunk, pcm in zip(chunks, pcms, strict=True)
-        ]
+        pcms = [_fitted(_chunk(window).pcm, self._samples) for window in batch]
+        heard = [listen(pcm, least_speech_s=self._settings.least_speech_s) for pcm in pcms]
         judged = [at for at, activity in enumerate(heard) if activity.reason is None]
         logits = dict(zip(judged, self._logits(loaded, [pcms[at] for at in judged]), strict=True))
         each_s = (time.perf_counter() - began) / max(len(batch), 1)
@@ -173,10 +170,12 @@ class VoiceSpoof:
         logit: float | None,
         processing_time_s: float,
     ) -> DetectionResult:
+        band_hz = min(heard.band_limit_hz, _chunk(window).source_rate_hz / 2)
         details: dict[str, Json] = {
             "speech_s": round(heard.speech_s, 2),
             "level_dbfs": round(heard.level_dbfs, 1),
-            "band_limit_hz": round(heard.band_limit_hz),
+            "band_limit_hz": round(band_hz),
+            "band": "telephone" if band_hz <= TELEPHONE_HZ else "wide",
         }
         reason, confidence = heard.reason, None
         if logit is not None and not math.isfinite(logit):
@@ -216,13 +215,3 @@ def _fitted(pcm: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
     if len(pcm) >= samples:
         return pcm[:samples]
     return np.pad(pcm, (0, samples - len(pcm)))
-
-
-def _refused(chunk: AudioChunk) -> Activity | None:
-    """Why a chunk cannot be judged whatever is in it; `None`: listen to it."""
-    if chunk.source_rate_hz <= TELEPHONE_HZ:
-        return Activity(
-            "telephone band: too little of the spectrum to judge", -120.0, 0.0,
-            chunk.source_rate_hz / 2, {},
-        )  # fmt: skip
-    return None

@@ -40,6 +40,8 @@ LOOK_AGAIN_S = 0.2
 
 
 class ChatJsonlConfig(AdapterConfig):
+    """Chat from a file of JSON lines or from standard input."""
+
     type: Literal["chat_jsonl"] = "chat_jsonl"
     path: str = Field(min_length=1)
     """A file, or `-` for standard input."""
