@@ -252,6 +252,13 @@ async def test_the_status_names_every_part() -> None:
     assert [part["component"] for part in streams] == ["stream:lobby", "stream:chat"]
 
 
+async def test_the_document_lists_every_path() -> None:
+    told = (Path(__file__).parents[2] / "docs" / "wall.md").read_text("utf-8")
+    async with asking(a_monitor()) as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    assert [path for path in [*paths, "/ws", "/docs"] if f"`{path}`" not in told] == []
+
+
 class Links(HTMLParser):
     """Collects what a page loads and links to, and scripts written into it."""
 
