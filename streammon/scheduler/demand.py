@@ -8,6 +8,7 @@ is back among the others at once.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from streammon.core.types import DetectionResult, Window, WindowSpec, WindowUnit
@@ -18,6 +19,10 @@ CALM_AFTER_S = 30.0
 RISK_GAIN = 3.0
 MOST_RISK = 4.0
 """At risk 1, where the alarm is raised, a stream counts four times."""
+RATE_OVER_S = 10.0
+"""How far back windows count for the rate at which they come."""
+RATE_BELIEVED_S = 2.0
+"""The rate of real time counts like so many seconds of watching."""
 FRAME_MARGIN = 1.5
 """Frames asked for at an interval may come that much further apart and still make a window."""
 
@@ -69,8 +74,9 @@ class Track:
     _credit: float = 0.0
     _epoch: int = -1
     _start_s: float = 0.0
-    _came_ns: int | None = None
-    _period_s: float | None = None
+    _began_ns: int | None = None
+    _last_ns: int | None = None
+    _came: float = 0.0
     _calm_from: tuple[int, float] | None = None
     _calm_to_s: float = 0.0
 
@@ -95,16 +101,22 @@ class Track:
         return True
 
     def rate_hz(self, now_ns: int) -> float:
-        """Windows per second that come; falls when they stop coming."""
-        if self._period_s is None:
+        """Windows per second that came lately; falls when they stop coming.
+
+        At first the stream is taken to run in real time; what is seen counts more and more.
+        """
+        if self._began_ns is None:
             return 0.0
-        since_s = self.silent_s(now_ns)
-        silent = since_s > 3 * self._period_s
-        return 1.0 / max(since_s if silent else self._period_s, 1e-3)
+        since_began_s = (now_ns - self._began_ns) / 1e9
+        fading = math.exp(-since_began_s / RATE_OVER_S)
+        believed_s = RATE_BELIEVED_S * fading if self._real_time_hz else 0.0
+        watched_s = RATE_OVER_S * (1.0 - fading)
+        came = self._came * math.exp(-self.silent_s(now_ns) / RATE_OVER_S)
+        return (self._real_time_hz * believed_s + came) / max(believed_s + watched_s, 1e-3)
 
     def silent_s(self, now_ns: int) -> float:
         """Seconds since the last window came."""
-        return 0.0 if self._came_ns is None else (now_ns - self._came_ns) / 1e9
+        return 0.0 if self._last_ns is None else (now_ns - self._last_ns) / 1e9
 
     def judged(self, result: DetectionResult) -> None:
         """Remember how long it has been calm. Abstentions say nothing either way."""
@@ -125,14 +137,17 @@ class Track:
         return self._calm_to_s - self._calm_from[1] >= CALM_AFTER_S
 
     def _measure(self, now_ns: int) -> None:
-        """Keep a running mean of the time between two windows."""
-        if self._came_ns is None:
-            self._period_s = self.spec.hop if self.spec.unit is WindowUnit.SECONDS else None
+        """Count the windows that came, older ones less and less; the first begins the count."""
+        if self._began_ns is None:
+            self._began_ns = now_ns
         else:
-            step_s = (now_ns - self._came_ns) / 1e9
-            mean_s = step_s if self._period_s is None else self._period_s
-            self._period_s = mean_s + 0.2 * (step_s - mean_s)
-        self._came_ns = now_ns
+            self._came = 1.0 + self._came * math.exp(-self.silent_s(now_ns) / RATE_OVER_S)
+        self._last_ns = now_ns
+
+    @property
+    def _real_time_hz(self) -> float:
+        """Windows per second of a stream in real time; 0 where the spec does not tell."""
+        return 1.0 / self.spec.hop if self.spec.unit is WindowUnit.SECONDS else 0.0
 
     def _hops(self, window: Window) -> float | None:
         """Hops since the window before; `None` where there is no such window."""

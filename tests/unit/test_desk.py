@@ -162,7 +162,7 @@ def test_it_says_when_it_is_well_again() -> None:
     assert told[20]
     assert not told[40]
     degraded = [bool(why) for _, why in simulation.plans]
-    assert sum(early != late for early, late in pairwise(degraded)) == 2
+    assert sum(early != late for early, late in pairwise(degraded)) == 1
 
 
 def test_a_stream_under_suspicion_is_looked_at_more_than_its_equals() -> None:
