@@ -107,7 +107,7 @@ def ours(clip: str, streams: int, interval_s: float, *, pace: str) -> Any:
     from streammon.ingest.av_url import AvUrlConfig
 
     sources = [
-        AvUrlConfig(url=clip, pace=pace).build(StreamId(f"s{n}"))  # type: ignore[arg-type]
+        AvUrlConfig(url=clip, pace=pace).build(StreamId(f"s{n}"))
         for n in range(streams)
     ]
     context = SourceContext(Wish(interval_s), MonotonicClock(), lambda state, cause: None)

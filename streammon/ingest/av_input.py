@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import av
 from av.audio.stream import AudioStream
@@ -29,6 +29,13 @@ NETWORKS: Mapping[str, str] = {
 """The schemes of a URL, and the protocols that may be used to read it. Never `file`: what a
 server sends (an HLS playlist, an SDP) cannot make FFmpeg read this machine's files."""
 
+SEGMENTS_S = 30.0
+"""HLS comes in segments of up to ten seconds: silence in between is no stall."""
+
+CLOCKLESS = frozenset({"mpjpeg"})
+WALL_CLOCK = "use_wallclock_as_timestamps"
+"""A camera's multipart JPEG has no times: those of arrival are the best there are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
@@ -50,24 +57,32 @@ class Input:
 def opened(source: Input, *, worked_before: bool) -> Iterator[InputContainer]:
     """The open container, closed on leaving. Raises `Retryable` or `Permanent` with a cause.
 
-    Blocks for at most `source.open_timeout_s`.
+    Blocks for at most `source.open_timeout_s`; twice that where the format asks for more.
     """
-    container, failure = _open(source, worked_before=worked_before)
-    if failure is not None:
-        raise failure  # outside the handler: FFmpeg's error text holds the URL's password
-    assert container is not None
+    container = _open(source, worked_before=worked_before)
+    if (adapted := adapted_to(container.format.name, source)) is not None:
+        container.close()
+        container = _open(adapted, worked_before=worked_before)
     try:
         yield container
     finally:
         container.close()
 
 
-def _open(
-    source: Input, *, worked_before: bool
-) -> tuple[InputContainer | None, StreammonError | None]:
+def adapted_to(format_name: str, source: Input) -> Input | None:
+    """How this format has to be read instead, or `None` if `source` does."""
+    if format_name == "hls" and source.stall_s < SEGMENTS_S:
+        return replace(source, stall_s=SEGMENTS_S)
+    if format_name in CLOCKLESS and WALL_CLOCK not in source.options:
+        return replace(source, options={**source.options, WALL_CLOCK: "1"})
+    return None
+
+
+def _open(source: Input, *, worked_before: bool) -> InputContainer:
+    failure: StreammonError | None = None
     started_s = time.monotonic()
     try:
-        container = av.open(
+        return av.open(
             source.url,
             format=source.format,
             options=dict(source.options),
@@ -83,8 +98,7 @@ def _open(
             patience_s=source.open_timeout_s,
             worked_before=worked_before,
         )
-        return None, failure
-    return container, None
+    raise failure  # outside the handler: FFmpeg's error text holds the URL's password
 
 
 def chosen(

@@ -120,7 +120,9 @@ class AvSource:
             with opened(self._source, worked_before=self._worked_before) as container:
                 self._worked_before = True
                 live = is_live(container, self._source)
-                paced = not live if self._reading.paced is None else self._reading.paced
+                paced = self._reading.paced
+                if paced is None:  # HLS comes a segment at a time, live or not
+                    paced = not live or container.format.name == "hls"
                 log.info("stream_opened", extra={"stream": self.stream, "live": live})
                 before = outlet.numbers.epochs
                 connection = self._connection(container, outlet, pacer if paced else None, leaving)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-BURST_S = 0.08
+BURST_S = 0.04
 """Packets are let through in bursts this long: fewer wake-ups, and never early."""
 
 GIVE_UP_S = 2.0
@@ -13,6 +13,9 @@ GIVE_UP_S = 2.0
 
 HOLE_S = 10.0
 """A hole in the recording longer than this is stepped over."""
+
+LEAST_EPOCH_S = 0.04
+"""A recording of one picture, looped, is shown again after this."""
 
 
 class Pacer:
@@ -27,7 +30,7 @@ class Pacer:
 
     def next_epoch(self) -> None:
         """Media time starts at 0 again, right after what was reached so far."""
-        self._base_s = self._reached_s
+        self._base_s = self._reached_s = max(self._reached_s, self._base_s + LEAST_EPOCH_S)
 
     def wait(self, media_s: float, leaving: threading.Event) -> None:
         """Return once `media_s` is due, or at once when `leaving` is set."""

@@ -206,7 +206,11 @@ def test_a_recording_that_was_cut_short_is_read_as_far_as_it_goes(
         ("zeros.mp4", bytes(4096), "not a media file"),
         ("noise.ts", random.Random(1).randbytes(5000), "not a media file"),
         ("moov.mp4", None, "not a media file, or one that was cut short"),
-        ("list.m3u8", b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n", "not a media file|cannot be"),
+        (
+            "list.m3u8",
+            b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n",
+            "not a media file|cannot be",
+        ),
     ],
 )
 def test_what_is_not_media_fails_for_good_with_the_reason(

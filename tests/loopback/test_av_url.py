@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import threading
@@ -10,13 +11,16 @@ import time
 import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from fractions import Fraction
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
+from av.video.codeccontext import VideoCodecContext
 
 from streammon.core.clock import MonotonicClock
 from streammon.core.errors import Permanent, Retryable, StreammonError
@@ -370,3 +374,79 @@ def write_hls(folder: Path, recipe: Recipe) -> None:
             if packet.size and packet.dts is not None:
                 packet.stream = outputs[0 if packet.stream.type == "video" else 1]
                 playlist.mux(packet)
+
+
+async def test_live_hls_is_no_stall_between_segments_and_runs_in_real_time(
+    web: tuple[Path, str],
+) -> None:
+    folder, url = web
+    write_hls(folder, Recipe(seconds=4, gop=25))
+    whole = (folder / "live.m3u8").read_text().replace("#EXT-X-PLAYLIST-TYPE:VOD\n", "")
+    entries = whole.split("#EXTINF")
+    playlist = folder / "growing.m3u8"
+    playlist.write_text("#EXTINF".join(entries[:3]))
+
+    async def grow() -> None:
+        await asyncio.sleep(3.0)
+        playlist.write_text(whole)
+
+    start_s = time.monotonic()
+    got: list[Item] = []
+    async with asyncio.TaskGroup() as group:
+        group.create_task(grow())
+        failure = await until_it_fails(source(f"{url}/growing.m3u8", stall_s=1.0), got)
+    assert str(failure) == "the server ended the stream"
+    assert max(item.media_s for item in got) > 3.5, "what came after the silence was read"
+    assert {item.epoch for item in got} == {0}
+    assert time.monotonic() - start_s > 3.5
+
+
+async def test_multipart_jpeg_has_the_times_of_arrival() -> None:
+    pictures = [jpeg(shade) for shade in range(0, 250, 25)]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        kind = b"multipart/x-mixed-replace; boundary=frame"
+        writer.write(b"HTTP/1.0 200 OK\r\nContent-Type: " + kind + b"\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            for picture in itertools.cycle(pictures):
+                head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+                writer.write(head % len(picture) + picture + b"\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.1)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        camera = source(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/video")
+        async with opened(camera, interval_s=0.01) as items:
+            got = await some(items, 20)
+    steps_s = [after.media_s - before.media_s for before, after in itertools.pairwise(got)]
+    assert sorted(steps_s)[len(steps_s) // 2] == pytest.approx(0.1, abs=0.04)
+    clip = camera.clip(0, 0.0, 1.0)
+    assert clip is not None
+
+
+def jpeg(shade: int) -> bytes:
+    encoder = av.CodecContext.create("mjpeg", "w")
+    assert isinstance(encoder, VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = 64, 48, "yuvj420p"
+    encoder.time_base = Fraction(1, 25)
+    frame = av.VideoFrame.from_ndarray(np.full((72, 64), shade, np.uint8), format="yuvj420p")
+    frame.pts = 0
+    return b"".join(map(bytes, (*encoder.encode(frame), *encoder.encode(None))))
+
+
+async def test_cancelled_in_mid_read_it_leaves_nothing_behind(folder: Path) -> None:
+    async def read_for_ever() -> None:
+        async with opened(source(str(folder / "clip.mp4"), loop=True)) as items:
+            async for _ in items:
+                pass
+
+    task = asyncio.ensure_future(read_for_ever())
+    await asyncio.sleep(0.5)
+    assert any(thread.name == f"ingest:{CAM}" for thread in threading.enumerate())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 1.0)
+    assert not any(thread.name == f"ingest:{CAM}" for thread in threading.enumerate())
