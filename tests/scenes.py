@@ -156,10 +156,11 @@ def coded(pictures: Iterable[Picture], *, crf: int = 28) -> list[tuple[float, Pi
 def decoded(file: io.BytesIO | Path) -> list[tuple[float, Picture]]:
     """Every picture of a file that a sampler half a second apart would take, with its time."""
     found: list[tuple[float, Picture]] = []
-    with av.open(file if isinstance(file, io.BytesIO) else str(file)) as container:
+    with av.open(file if isinstance(file, io.BytesIO) else str(file), "r") as container:
         for frame in container.decode(video=0):
-            if frame.time >= len(found) * SAMPLED_S - 1e-6:
-                found.append((frame.time, frame.to_ndarray(format="rgb24")))
+            time_s = float(frame.time or 0.0)
+            if time_s >= len(found) * SAMPLED_S - 1e-6:
+                found.append((time_s, np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)))
     return found
 
 

@@ -259,7 +259,7 @@ def vowel(duration_s: float) -> NDArray[np.float32]:
     drift = np.cumsum(np.random.default_rng(5).normal(0, 0.002, count)) / 5
     vibrato = 0.02 * np.sin(2 * np.pi * np.cumsum(5.3 + drift) / RATE_HZ)
     phase = 2 * np.pi * np.cumsum(180 * (1 + vibrato)) / RATE_HZ
-    return (0.1 * sum(np.sin(k * phase) / k for k in range(1, 8))).astype(np.float32)
+    return np.asarray(0.1 * sum(np.sin(k * phase) / k for k in range(1, 8)), np.float32)
 
 
 @pytest.mark.parametrize("sound", [noise, beat, hum, vowel])
