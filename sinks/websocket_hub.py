@@ -204,6 +204,8 @@ class Hub:
                 for message in (*alerts, *live):
                     await client.send(message)
                 busy = bool(live) or self._behind(client)
+                if busy:
+                    await asyncio.sleep(0)  # sending need not wait; others have their turn
 
     async def _begin(self, client: Client, request: Subscribe) -> None:
         """Take up a subscription: where its alerts begin, and how things stand now."""
