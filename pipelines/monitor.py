@@ -72,14 +72,7 @@ class Monitor:
         book = IncidentBook(config.alerts, parts.rules, origin=origin, evidence_ref=_snapshot_path)
         snapshots = SnapshotStore(SNAPSHOT_BYTES)
         self._painting = ThreadPoolExecutor(1, thread_name_prefix="paint")
-        self._pictures = Pictures(
-            config.overlay,
-            snapshots,
-            executor=self._painting,
-            looked_at=self._outlets.looked_at,
-            incidents=book.open_incidents,
-            tell=self._outlets.tell,
-        )
+        self._pictures = self._make_pictures(config, book, snapshots)
         self._routes = Routes(
             self._streams,
             clock=clock,
@@ -187,6 +180,18 @@ class Monitor:
             for sink in parts.sinks
         ]
         return Outlets(hub, outlets, metrics)
+
+    def _make_pictures(
+        self, config: MonitorConfig, book: IncidentBook, snapshots: SnapshotStore
+    ) -> Pictures:
+        return Pictures(
+            config.overlay,
+            snapshots,
+            executor=self._painting,
+            looked_at=self._outlets.looked_at,
+            incidents=book.open_incidents,
+            tell=self._outlets.tell,
+        )
 
     def _make_judge(self, book: IncidentBook, wall: WallClock) -> Judge:
         return Judge(

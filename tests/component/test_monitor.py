@@ -25,6 +25,7 @@ from streammon.core.types import (
     Overlay,
 )
 from streammon.flow import supervise
+from streammon.pipelines import tending
 from streammon.pipelines.building import Parts
 from streammon.pipelines.monitor import Monitor
 from streammon.sinks.outbox import Outbox
@@ -60,6 +61,7 @@ async def a_monitor(
     detectors: Sequence[Detector] | None = None,
     sinks: Sequence[Sink] = (),
     changes: dict[str, Any] | None = None,
+    metrics: Metrics | None = None,
 ) -> AsyncGenerator[tuple[Monitor, Outbox]]:
     config: MonitorConfig = parse_config({**QUICK, **(changes or {})})
     clock = MonotonicClock()
@@ -79,7 +81,7 @@ async def a_monitor(
             clock=clock,
             outbox=outbox,
             hub=hub,
-            metrics=Metrics(),
+            metrics=metrics or Metrics(),
             wall=wall,
             origin="test",
         )
@@ -264,3 +266,42 @@ async def test_a_detector_with_a_defect_fails_loudly_and_alone() -> None:
         health = {item.component: item for item in monitor.status.health()}
     assert health["detector:crashing"].state is HealthState.FAILED
     assert {result.detector for result in of(sink, DetectionResult)} == {"fine"}
+
+
+async def test_an_incident_on_a_stream_that_is_gone_is_closed_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(tending.GONE_AFTER_S, HealthState.RETRYING, 0.1)
+    monkeypatch.setattr(supervise.Backoff, "delay_s", lambda self, attempt: 1.5)
+    sink = RecordingSink()
+    script = [*paced(bright(24)), Pause(0.3), Retryable("connection refused")]
+    source = ScriptedSource("cam", script, stays_open=True)
+    async with a_monitor([source], sinks=[sink]) as (monitor, _):
+        await monitor.run(asyncio.Event(), duration_s=4.0)
+    alerts: list[Alert] = of(sink, Alert)
+    assert alerts[0].state is AlertState.OPENED
+    assert alerts[-1].state is AlertState.CLOSED
+    assert "lost" in alerts[-1].why
+
+
+async def test_the_metrics_count_what_the_parts_did() -> None:
+    metrics = Metrics()
+    source = ScriptedSource("cam", paced(bright(24)))
+    async with a_monitor([source], sinks=[RecordingSink()], metrics=metrics) as (monitor, _):
+        await monitor.run(asyncio.Event(), duration_s=2.0)
+    page, _ = metrics.render()
+    text = page.decode()
+    assert 'streammon_items_total{modality="video",stream="cam"} 24.0' in text
+    assert 'streammon_alerts_total{kind="brightness",state="opened"} 1.0' in text
+
+
+async def test_views_show_streams_detectors_and_readiness() -> None:
+    source = ScriptedSource("cam", paced(dark(4)))
+    async with a_monitor([source]) as (monitor, _):
+        assert monitor.status.not_ready() == "loading models"
+        await monitor.run(asyncio.Event())
+        assert monitor.status.not_ready() == ""
+        (view,) = monitor.status.streams()
+    assert view.detectors == ("brightness",)
+    assert view.media_s == 1.5
+    assert not view.can_clip
