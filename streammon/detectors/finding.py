@@ -34,4 +34,5 @@ def grown(lasting_s: float, *, half_s: float, most: float = MOST) -> float:
     """
     if lasting_s <= 0:
         return LEAST
-    return max(LEAST, most / (1.0 + (half_s / lasting_s) ** 4))
+    share = (lasting_s / half_s) ** 4
+    return max(LEAST, most * share / (1.0 + share))

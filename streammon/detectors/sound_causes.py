@@ -8,7 +8,7 @@ from streammon.core.types import AudioChunk
 from streammon.detectors.finding import Finding, grown
 from streammon.detectors.sound_signals import SoundLook, listen
 
-HEARD_S = 2.0
+HEARD_S = 3.0
 MOST_SILENT, MOST_SILENT_IF_NEVER_HEARD, MOST_STUCK = 0.9, 0.1, 0.97
 
 
@@ -33,7 +33,7 @@ class SoundHistory:
 
     @property
     def heard(self) -> bool:
-        """Whether there was sound for two seconds in all since the epoch began."""
+        """Whether there was sound for three seconds in all since the epoch began."""
         return self._heard_s >= HEARD_S
 
     @property

@@ -21,6 +21,7 @@ SAME_BUFFER = 0.985
 """Correlation of a repeated buffer with itself, in its worst quarter."""
 QUARTERS = 4
 PROBE_S = 0.5
+SAME_PEAK = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,13 @@ def repeated_buffer_s(pcm: NDArray[np.float32], rate_hz: int) -> float | None:
     if len(sound) < 3 * longest:
         return None
     alike = _end_against_before(sound, probe=round(PROBE_S * rate_hz), longest=longest)
-    lag = int(np.argmax(alike[shortest:])) + shortest
-    if alike[lag] < SAME_BUFFER:
+    best = float(alike[shortest:].max())
+    if best < SAME_BUFFER:
         return None
+    # Multiples of the buffer are as alike: take the shortest, at the top of its peak.
+    lag = int(np.argmax(alike[shortest:] >= best - SAME_PEAK)) + shortest
+    while lag < longest and alike[lag + 1] > alike[lag]:
+        lag += 1
     edges = np.linspace(lag, len(sound), QUARTERS + 1).astype(int)
     for start, end in pairwise(edges.tolist()):
         if _correlation(sound[start:end], sound[start - lag : end - lag]) < SAME_BUFFER:

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streammon.detectors.chat_groups import ChatMemory, Group, Limits, strongest, weigh
+from streammon.detectors.skeleton import Skeleton, Skeletons
+from tests.chatter import Said, messages, talk
+from tests.fakes import a_message
+
+LIMITS = Limits(
+    look_back_s=30.0, messages=10_000, alike=80.0, leaders=100, skeletons=1_000, accounts=1_000
+)
+LONG = "the same long line about free gift cards tonight"
+SKELETONS = Skeletons()
+
+
+def memory(said: Iterable[Said], *, now_s: float = 30.0, limits: Limits = LIMITS) -> ChatMemory:
+    kept = ChatMemory(SKELETONS, limits)
+    kept.hear(messages(said), now_s=now_s)
+    return kept
+
+
+def test_lines_that_say_the_same_are_one_group_over_accounts() -> None:
+    said: list[Said] = [(float(n), f"u{n}", LONG + tail) for n, tail in enumerate(["", "!", " 7a"])]
+    (group,) = memory([*said, (4.0, "x", "something else entirely, quite long")]).groups()
+    assert (len(group.messages), len(group.accounts), len(group.wordings)) == (3, 3, 2)
+    assert (group.start_s, group.end_s, group.long) == (0.0, 2.0, True)
+
+
+def test_two_accounts_are_no_group() -> None:
+    assert memory([(float(n), f"u{n % 2}", LONG) for n in range(9)]).groups() == []
+
+
+def test_short_lines_group_only_when_they_are_the_same() -> None:
+    said: list[Said] = [
+        (n / 10, f"u{n}", text) for n, text in enumerate(["gg", "GG!", "gg", "ggg", "wp"])
+    ]
+    (group,) = memory(said).groups()
+    assert not group.long
+    assert [message.text for message in group.messages] == ["gg", "GG!", "gg", "ggg"]
+
+
+def test_what_is_out_of_the_look_back_no_longer_counts_and_what_was_heard_counts_once() -> None:
+    said: list[Said] = [(float(n), f"u{n}", LONG) for n in range(20)]
+    kept = memory(said, now_s=20.0)
+    kept.hear(messages(said), now_s=20.0)
+    assert kept.recent == 20
+    kept.hear([], now_s=40.0)
+    assert kept.recent == 10
+
+
+def test_a_group_to_which_nobody_adds_is_over() -> None:
+    said: list[Said] = [(float(n), f"u{n}", LONG) for n in range(5)]
+    kept = memory(said, now_s=5.0)
+    assert len(strongest(kept, now_s=5.0)) == 1
+    assert strongest(kept, now_s=20.0) == []
+
+
+def test_whether_accounts_are_new_is_known_only_after_a_minute_of_chat() -> None:
+    rng = random.Random(1)
+    before = talk(rng, duration_s=70, people=10)
+    new: list[Said] = [(75.0 + n, f"b{n}", LONG) for n in range(4)]
+    known: list[Said] = [(75.5 + n, f"p{n}", LONG) for n in range(4)]
+    kept = memory(before + new + known, now_s=80.0)
+    (group,) = kept.groups()
+    assert kept.fresh_share(group) == 0.5
+    early = memory([(float(n), f"b{n}", LONG) for n in range(4)])
+    assert early.fresh_share(early.groups()[0]) is None
+
+
+def test_memory_is_bounded_whatever_is_said() -> None:
+    limits = replace(LIMITS, messages=200, leaders=50, skeletons=100, accounts=60)
+    rng = random.Random(2)
+    kept = memory(talk(rng, duration_s=30, per_s=60, people=900), limits=limits)
+    sizes = (kept.recent, len(kept._lines), len(kept._leader_of), len(kept._leaders))
+    assert sizes == (200, 100, sizes[2], 50)
+    assert sizes[2] <= 100
+    assert len(kept._only_said) == 60
+
+
+def group_of(lines: int, accounts: int, *, disguised: int = 0, wordings: int = 1) -> Group:
+    group = Group(long=True)
+    for number in range(lines):
+        tricks = ("invisible",) if number < disguised else ()
+        skeleton = Skeleton(f"{LONG}{number % wordings}", tricks)
+        group.add(a_message(number, author_id=f"u{number % accounts}", text=LONG), skeleton)
+    return group
+
+
+@pytest.mark.parametrize("people", [3, 10, 100, 1_000])
+def test_the_same_words_once_each_stay_below_one_half(people: int) -> None:
+    assert weigh(group_of(people, people), None) < 0.5
+    assert weigh(group_of(people, people), 0.5) < 0.5
+
+
+def test_two_signs_together_go_above_one_half() -> None:
+    assert weigh(group_of(24, 12, disguised=12), None) > 0.5
+    assert weigh(group_of(24, 12, wordings=12), None) > 0.5
+    assert weigh(group_of(40, 40), 1.0) > 0.5
+
+
+@given(st.integers(3, 60), st.integers(1, 5), st.integers(0, 300), st.integers(1, 60))
+def test_more_disguise_and_more_wordings_never_weigh_less(
+    accounts: int, each: int, disguised: int, wordings: int
+) -> None:
+    lines = accounts * each
+    less = weigh(group_of(lines, accounts), None)
+    more = weigh(group_of(lines, accounts, disguised=disguised, wordings=wordings), None)
+    assert 0.0 < less <= more < 1.0

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from streammon.detectors.picture_causes import (
+    MOST_IF_NEVER_ALIVE,
+    PictureTimes,
+    picture_findings,
+)
+from streammon.detectors.picture_history import PictureHistory
+from tests.scenes import HEIGHT, WIDTH, Picture, frames, room, traffic
+
+TIMES = PictureTimes(
+    black_s=4.0, slate_s=5.0, frozen_s=4.0, loop_shortest_s=3.0, loop_natural_s=10.0, camera=False
+)
+
+
+def history(pictures: list[Picture]) -> PictureHistory:
+    kept = PictureHistory(keep_s=90.0, gap_s=8.0)
+    kept.add(frames((number * 0.5, picture) for number, picture in enumerate(pictures)))
+    return kept
+
+
+def flat(level: int) -> Picture:
+    return np.full((HEIGHT, WIDTH, 3), level, np.uint8)
+
+
+def moving(count: int) -> list[Picture]:
+    return [traffic(number * 0.5) for number in range(count)]
+
+
+def test_movement_alone_is_no_cause() -> None:
+    assert picture_findings(history(moving(12)), TIMES) == []
+
+
+@pytest.mark.parametrize(
+    ("picture", "cause"), [(flat(2), "black"), (flat(120), "slate"), (room(), "frozen")]
+)
+def test_a_still_picture_has_one_cause_and_black_and_slate_come_first(
+    picture: Picture, cause: str
+) -> None:
+    found = picture_findings(history(moving(10) + [picture] * 17), TIMES)
+    assert [each.cause for each in found] == [cause]
+    assert found[0].confidence > 0.7
+    assert found[0].details["for_s"] in {7.5, 8.0}
+
+
+def test_a_still_picture_that_never_lived_counts_only_where_a_camera_is_promised() -> None:
+    kept = history([room()] * 60)
+    (any_content,) = picture_findings(kept, TIMES)
+    (camera,) = picture_findings(kept, replace(TIMES, camera=True))
+    assert any_content.confidence <= MOST_IF_NEVER_ALIVE
+    assert camera.confidence > 0.9
+    assert any_content.details["lived_before"] is False
+
+
+def test_who_stood_still_for_long_before_is_given_twice_as_long() -> None:
+    pictures = moving(10) + [room()] * 20 + moving(10) + [room()] * 13
+    (found,) = picture_findings(history(pictures), TIMES)
+    assert found.cause == "frozen"
+    assert found.confidence < 0.1
+    assert found.details["longest_still_before_s"] == pytest.approx(9.5)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from streammon.detectors.picture_signals import CELLS, FINE_WIDTH_PX, THUMB, change_between, look_at
+from tests.scenes import HEIGHT, WIDTH, head, room
+
+Picture = NDArray[np.uint8]
+
+
+def plain(*rgb: int) -> Picture:
+    return np.full((HEIGHT, WIDTH, 3), rgb, np.uint8)
+
+
+def grainy(picture: Picture, noise: float, seed: int) -> Picture:
+    grain = np.random.default_rng(seed).normal(0, noise, (HEIGHT, WIDTH, 1))
+    return np.asarray(np.clip(picture + grain, 0, 255), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (4, 4), (90, 160), (360, 640), (1080, 1920), (1280, 720)]
+)
+def test_a_picture_of_any_size_is_reduced_to_a_small_one(shape: tuple[int, int]) -> None:
+    look = look_at(np.zeros((*shape, 3), np.uint8))
+    assert look.fine.shape[1] <= 2 * FINE_WIDTH_PX
+    assert look.cells.shape == CELLS[::-1]
+    assert look.thumb.shape == THUMB[::-1]
+
+
+def test_black_is_dark_nearly_everywhere_and_never_a_slate() -> None:
+    assert look_at(grainy(plain(3, 3, 3), 2.0, 0)).black
+    assert not look_at(plain(3, 3, 3)).slate
+    night = plain(3, 3, 3)
+    night[:80, :120] = 200
+    assert not look_at(night).black
+
+
+def test_a_flat_picture_is_a_slate_and_a_room_or_a_page_of_text_is_not() -> None:
+    assert look_at(grainy(plain(90, 120, 60), 2.0, 0)).slate
+    assert not look_at(room()).slate
+    page = plain(250, 250, 250)
+    page[60:300:24, 40:600] = 20
+    assert not look_at(page).slate
+
+
+def test_upright_bars_are_a_slate_only_in_strong_colours() -> None:
+    def bars(colours: list[tuple[int, int, int]]) -> Picture:
+        picture = plain(0, 0, 0)
+        wide = WIDTH // len(colours)
+        for number, colour in enumerate(colours):
+            picture[:, number * wide : (number + 1) * wide + 8] = colour
+        return picture
+
+    strong = [(190, 190, 0), (0, 190, 190), (0, 190, 0), (190, 0, 190), (190, 0, 0), (0, 0, 190)]
+    assert look_at(bars(strong)).slate
+    assert not look_at(bars([(40, 40, 40), (90, 90, 90), (140, 140, 140), (200, 200, 200)])).slate
+
+
+def test_noise_touches_pixels_and_movement_peaks() -> None:
+    still, noisy = look_at(grainy(room(), 2.0, 1)), look_at(grainy(room(), 2.0, 2))
+    same = change_between(still, still)
+    noise = change_between(still, noisy)
+    motion = change_between(look_at(head(1.0)), look_at(head(1.5)))
+    assert same is not None
+    assert noise is not None
+    assert motion is not None
+    assert (same.touched, same.peak, same.spread) == (0.0, 0.0, 0.0)
+    assert noise.touched > 0.2
+    assert noise.peak < 6
+    assert motion.peak > 40
+
+
+def test_pictures_of_two_sizes_cannot_be_compared() -> None:
+    assert change_between(look_at(room()), look_at(room()[:180, :300])) is None

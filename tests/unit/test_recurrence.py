@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from streammon.detectors.picture_history import Glimpse
+from streammon.detectors.recurrence import Recurrence, recurrence_in
+from tests.scenes import wander
+
+
+def glimpses(
+    moment_of: Callable[[float], float],
+    count: int,
+    *,
+    step_s: float = 0.5,
+    jitter_s: float = 0.0,
+) -> list[Glimpse]:
+    """Three blobs wander over a small picture; what is shown at a time is up to `moment_of`."""
+    rng = np.random.default_rng(1)
+    seen = []
+    y, x = np.mgrid[0:9, 0:16]
+    for number in range(count):
+        at_s = number * step_s + float(rng.uniform(0, jitter_s))
+        time_s = moment_of(at_s)
+        light = np.full((9, 16), 90.0)
+        for blob in range(3):
+            across = 8 + 6 * wander(time_s, 10 + blob)
+            down = 4.5 + 3 * wander(time_s, 20 + blob)
+            light += 110 * np.exp(-((x - across) ** 2 + (y - down) ** 2) / 5)
+        light += rng.normal(0, 0.5, light.shape)
+        thumb = np.asarray(np.clip(light, 0, 255), np.uint8)
+        seen.append(Glimpse(at_s, thumb, black=False, slate=False, change=None))
+    return seen
+
+
+def search(seen: list[Glimpse]) -> Recurrence | None:
+    return recurrence_in(seen, shortest_s=3.0, natural_s=10.0)
+
+
+def replayed(from_s: float, lag_s: float) -> Callable[[float], float]:
+    begin_s = from_s - lag_s
+    return lambda at_s: at_s if at_s < from_s else begin_s + (at_s - begin_s) % lag_s
+
+
+@pytest.mark.parametrize(
+    ("lag_s", "speed"),
+    [(3.5, 1), (5.0, 1), (5.23, 1), (6.71, 1), (9.37, 1), (12.9, 0.3), (20.11, 0.3)],
+)
+def test_a_replay_is_found_at_its_length_or_a_multiple(lag_s: float, speed: float) -> None:
+    """Fast movement only where some multiple of the length comes near to the sampling grid."""
+    replay = replayed(24.0, lag_s)
+    found = search(glimpses(lambda at_s: speed * replay(at_s), 140, jitter_s=0.04))
+    assert found is not None
+    rounds = max(1, round(found.lag_s / lag_s))
+    assert found.lag_s == pytest.approx(rounds * lag_s, abs=0.25)
+    assert found.distance < 0.35
+    assert found.onset_seen
+
+
+def test_it_is_found_soon_after_it_began_and_gains_with_time() -> None:
+    after = {
+        seconds: search(glimpses(replayed(24.0, 6.0), 48 + 2 * seconds)) for seconds in (2, 6, 13)
+    }
+    assert after[2] is None
+    assert after[6] is not None
+    assert after[13] is not None
+    assert after[6].matched_s < after[13].matched_s == 12.0
+
+
+def test_what_only_repeated_from_the_start_has_no_onset() -> None:
+    found = search(glimpses(lambda at_s: at_s % 12.0, 120))
+    assert found is not None
+    assert not found.onset_seen
+    assert not found.natural
+    fast = search(glimpses(lambda at_s: at_s % 4.0, 120))
+    assert fast is not None
+    assert fast.natural
+
+
+@pytest.mark.parametrize(
+    "moment_of",
+    [lambda at_s: at_s, lambda at_s: 7.0, lambda at_s: min(at_s, 40.0)],
+    ids=["never the same", "still", "stopped"],
+)
+def test_nothing_is_found_where_nothing_is_replayed(
+    moment_of: Callable[[float], float],
+) -> None:
+    for count in (10, 40, 100, 180):
+        assert search(glimpses(moment_of, count)) is None
+
+
+def test_pictures_too_few_or_too_far_apart_are_not_searched() -> None:
+    assert search([]) is None
+    assert search(glimpses(replayed(6.0, 3.0), 11)) is None
+    assert search(glimpses(replayed(24.0, 6.0), 60, step_s=2.0)) is None
+
+
+def test_a_hole_in_the_middle_does_no_harm() -> None:
+    seen = glimpses(replayed(24.0, 6.0), 120)
+    found = search(seen[:20] + seen[40:])
+    assert found is not None
+    assert found.lag_s == pytest.approx(6.0, abs=0.25)
