@@ -99,8 +99,8 @@ export class FocusView {
   }
 
   toggleFullScreen() {
-    if (document.fullscreenElement) document.exitFullscreen();
-    else this.element.requestFullscreen?.();
+    if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
+    else this.element.requestFullscreen?.().catch(() => {}); // the browser may forbid it
   }
 
   #drawLegend(kinds) {
@@ -164,7 +164,7 @@ export class Focus {
   close() {
     if (this.view === null) return;
     const { id } = this.view;
-    if (document.fullscreenElement) document.exitFullscreen();
+    if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
     this.view = null;
     byId("focus").replaceChildren();
     this.#swap(false);
