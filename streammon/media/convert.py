@@ -108,6 +108,7 @@ class AudioConverter:
             overlap = round((self._end_s - media_s) * RATE_HZ)
             if overlap > 0:
                 pcm, media_s = pcm[overlap:], media_s + overlap / RATE_HZ
+            media_s = max(media_s, self._end_s)  # less than a sample: rounding
             if not len(pcm):
                 continue
             self._end_s = media_s + len(pcm) / RATE_HZ

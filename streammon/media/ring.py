@@ -56,14 +56,6 @@ class PacketRing(Generic[P]):
         """Bytes of payload that are kept now."""
         return self._size
 
-    @property
-    def span_s(self) -> tuple[float, float] | None:
-        """Media time at which the oldest and the newest group begin; `None` when empty."""
-        with self._lock:
-            if not self._groups:
-                return None
-            return self._groups[0].start_s, self._groups[-1].start_s
-
     def add(self, track: int, packet: P, size: int, *, starts_group_s: float | None) -> None:
         """Keep a packet; `starts_group_s` is its media time if a group begins with it.
 

@@ -166,6 +166,48 @@ def test_a_change_of_size_begins_an_epoch_with_a_clip_of_its_own(folder: Path) -
         assert {frame.shape[:2] for frame in decode_all(clip.data)} == {size}
 
 
+def test_new_parameters_told_by_the_container_begin_an_epoch(tmp_path: Path) -> None:
+    write_clip(tmp_path / "first.flv", Recipe(seconds=2, gop=GOP))
+    write_clip(tmp_path / "second.flv", Recipe(seconds=2, gop=GOP, width=160, height=96))
+    header = 13  # of an FLV file; what follows can follow any other
+    second = (tmp_path / "second.flv").read_bytes()[header:]
+    (tmp_path / "joined.flv").write_bytes((tmp_path / "first.flv").read_bytes() + second)
+    changing = source(tmp_path / "joined.flv")
+    got = frames_of(list(changing.items(WantAll(0.2))))
+    assert {frame.epoch: frame.image_rgb.shape[:2] for frame in got} == {
+        0: (180, 320),
+        1: (96, 160),
+    }
+    assert not any(frame.damaged for frame in got)
+    clip = changing.clip(1, 0.0, 1.0)
+    assert clip is not None
+    assert decode_all(clip.data)[0].shape == (96, 160, 3)
+
+
+def test_sound_alone_that_starts_again_begins_an_epoch(folder: Path, tmp_path: Path) -> None:
+    for name in ("large", "small"):
+        with (
+            av.open(str(folder / f"{name}.ts"), "r") as whole,
+            av.open(str(tmp_path / f"{name}.ts"), "w") as sound,
+        ):
+            stream = sound.add_stream_from_template(whole.streams.audio[0], opaque=True)
+            for packet in whole.demux(whole.streams.audio[0]):
+                if packet.size:
+                    packet.stream = stream
+                    sound.mux(packet)
+    joined = (tmp_path / "large.ts").read_bytes() + (tmp_path / "small.ts").read_bytes()
+    (tmp_path / "joined.ts").write_bytes(joined)
+    restarting = source(tmp_path / "joined.ts")
+    got = sound_of(list(restarting.items(WantAll())))
+    for epoch in (0, 1):
+        chunks = [chunk for chunk in got if chunk.epoch == epoch]
+        assert chunks[0].media_s == pytest.approx(0.0, abs=0.05)
+        assert sum(chunk.duration_s for chunk in chunks) == pytest.approx(SECONDS, abs=0.2)
+        clip = restarting.clip(epoch, 1.0, 2.0)
+        assert clip is not None
+        assert clip.end_s - clip.start_s == pytest.approx(2.0, abs=1.1)
+
+
 def test_only_sound_or_only_pictures_can_be_read(folder: Path) -> None:
     sound = list(source(folder / "clip.mp4", video=False).items(WantAll(0.2)))
     assert sound_of(sound) == sound

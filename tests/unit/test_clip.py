@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -11,7 +12,7 @@ import pytest
 
 from streammon.media.clips import EPOCHS_KEPT, ClipShelf
 from streammon.media.tracks import MediaPacket, Track, remember
-from tests.clips import Recipe, decode_all, write_clip
+from tests.clips import Recipe, decode_all, pictures, write_clip
 
 GOP = 25
 
@@ -23,7 +24,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_clip(folder / "reordered.mp4", Recipe(seconds=4, gop=GOP, b_frames=3))
     write_clip(folder / "stream.ts", Recipe(seconds=4, gop=GOP, b_frames=2))
     write_clip(folder / "telephone.mov", Recipe(seconds=4, gop=GOP, audio_codec="pcm_mulaw"))
+    write_vp8(folder / "open.mkv")
     return folder
+
+
+def write_vp8(path: Path) -> None:
+    """VP8, which MP4 cannot hold, and Opus."""
+    with av.open(str(path), "w") as output:
+        recipe = Recipe(seconds=4, width=160, height=96)
+        video = output.add_stream("libvpx", rate=25, options={"deadline": "realtime"})
+        video.width, video.height, video.pix_fmt, video.gop_size = 160, 96, "yuv420p", GOP
+        video.options |= {"keyint_min": str(GOP), "auto-alt-ref": "0"}
+        sound = output.add_stream("libopus", rate=48_000)
+        silence = av.AudioFrame.from_ndarray(
+            np.zeros((1, 2 * 48_000 * 4), np.int16), format="s16", layout="stereo"
+        )
+        silence.rate, silence.pts = 48_000, 0
+        output.mux(sound.encode(silence))
+        for number, image in enumerate(pictures(recipe)):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(video.encode(frame))
+        output.mux(video.encode(None))
+        output.mux(sound.encode(None))
 
 
 def shelved(path: Path, *, epoch: int = 0, seconds: float = 60.0) -> ClipShelf:
@@ -54,6 +77,7 @@ def shelved(path: Path, *, epoch: int = 0, seconds: float = 60.0) -> ClipShelf:
         ("reordered.mp4", "video/mp4"),
         ("stream.ts", "video/mp4"),
         ("telephone.mov", "video/quicktime"),
+        ("open.mkv", "video/x-matroska"),
     ],
 )
 def test_the_clip_has_the_originals_frames_after_the_source_has_closed(

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from streammon.media import decode
 from streammon.media.decode import GopDecoder, Picture, Sampler
 from streammon.media.tracks import MediaPacket
 from tests.clips import Recipe, decode_all, write_clip
@@ -135,6 +136,35 @@ def test_tighter_demand_is_followed_within_the_group(clip: Path) -> None:
     assert late == list(range(late[0], SECONDS * FPS)), "then every frame"
     for picture, number in zip(pictures, numbers, strict=True):
         np.testing.assert_array_equal(rgb(picture), everything[number])
+
+
+def test_a_very_long_group_is_bounded_and_still_decoded_right(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decode, "MOST_PENDING", 10)
+    everything = decode_all(clip)
+    reader = Reader(clip)
+    pictures = reader.read(0.9)
+    assert len(reader.decoder._pending) <= 10
+    numbers = [round(picture.media_s * FPS) for picture in pictures]
+    assert len(numbers) >= SECONDS
+    for picture, number in zip(pictures, numbers, strict=True):
+        np.testing.assert_array_equal(rgb(picture), everything[number])
+        assert not picture.damaged
+
+
+def test_a_very_long_group_that_nobody_wants_is_given_up(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decode, "MOST_PENDING", 10)
+    reader = Reader(clip)
+    pictures: list[Picture] = []
+    for number, packet in enumerate(reader.packets):
+        assert packet.pts is not None
+        interval_s = None if number < GOP + 15 else 0.04
+        pictures += reader.decoder.push(packet, packet.pts * reader.tick_s, number, interval_s)
+    assert round(pictures[0].media_s * FPS) == 2 * GOP, "the next keyframe, nothing broken before"
+    assert not any(picture.damaged for picture in pictures)
 
 
 def test_captured_is_when_the_packet_of_the_frame_arrived(clip: Path) -> None:
