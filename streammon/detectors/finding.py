@@ -35,4 +35,4 @@ def grown(lasting_s: float, *, half_s: float, most: float = MOST) -> float:
     if lasting_s <= 0:
         return LEAST
     share = (lasting_s / half_s) ** 4
-    return max(LEAST, most * share / (1.0 + share))
+    return min(most, max(LEAST, most * share / (1.0 + share)))
