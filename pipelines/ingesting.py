@@ -40,8 +40,10 @@ async def ingest_all(
 
 
 async def _ingest(stream: Stream, context: SourceContext, take: Take) -> None:
-    """One connection: from starting to up, until it ends or raises."""
-    context.report(HealthState.STARTING, "")
+    """One connection, until it ends or raises. While it is tried again, the last cause stands."""
+    if not stream.opens:
+        context.report(HealthState.STARTING, "")
+    stream.opens += 1
     up = False
     async with stream.source.open(context) as items:
         async for item in items:

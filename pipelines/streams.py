@@ -57,6 +57,8 @@ class Stream:
         self.stream: StreamId = source.stream
         self.modalities: frozenset[Modality] = source.modalities
         self.looks = tuple(look for look in looks if look.modality in source.modalities)
+        self.opens = 0
+        """Connections tried so far."""
         self.epoch = 0
         self.media_s = 0.0
         self.captured_ns = 0
