@@ -121,17 +121,24 @@ class BatchQueue:
         self._slots[key] = (slot, group_key)
         return held is not None
 
-    def take(self, now_ns: int, most: Mapping[str, int], *, all_due: bool = False) -> Batch | None:
+    def take(
+        self,
+        now_ns: int,
+        most: Mapping[str, int],
+        *,
+        all_due: bool = False,
+        only_full: bool = False,
+    ) -> Batch | None:
         """The next batch, or `None` while nothing is due.
 
         A group is due when it is full (`most` windows for its detector) or when its most urgent
         window has waited long enough. Of the groups that are due, the one with the earliest
-        deadline goes first.
+        deadline goes first. `all_due` waits for nothing, `only_full` for as long as it takes.
         """
         due = [
             (head.deadline_ns, head.order, group_key)
             for group_key, group in self._groups.items()
-            if (head := group.head()).due_ns <= now_ns
+            if ((head := group.head()).due_ns <= now_ns and not only_full)
             or all_due
             or group.size >= most[group_key.detector]
         ]

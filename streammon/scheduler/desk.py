@@ -114,7 +114,7 @@ class Desk:
             log.exception("detector_bucket_failed", extra={"detector": name})
             tally.failed += 1
             return False
-        budget_ns = round(1e9 * self._settings.alert_within_s / watched.urgency)
+        budget_ns = round(1e9 * self._settings.alert_within_s / watched.priority)
         deadline_ns = window.captured_ns + budget_ns
         due_ns = min(now_ns + self._wait_ns(name, device), deadline_ns - self._expected_ns(name))
         tally.replaced += self._devices[device].queue.put(
@@ -122,9 +122,12 @@ class Desk:
         )
         return True
 
-    def take(self, device: str, now_ns: int, *, all_due: bool = False) -> Batch | None:
-        """The next batch for an idle device, or `None` while nothing is due."""
-        batch = self._devices[device].queue.take(now_ns, self._sizes, all_due=all_due)
+    def take(
+        self, device: str, now_ns: int, *, all_due: bool = False, only_full: bool = False
+    ) -> Batch | None:
+        """The next batch for a device, or `None` while nothing is due."""
+        queue = self._devices[device].queue
+        batch = queue.take(now_ns, self._sizes, all_due=all_due, only_full=only_full)
         if batch is not None:
             self._tallies[batch.detector].running += len(batch.windows)
         return batch

@@ -82,24 +82,44 @@ class Lane:
     async def serve(self, out: Channel[DetectionResult], closing: asyncio.Event) -> None:
         """Keep the device busy while something is due; after `closing`, empty the queue.
 
-        Results of one batch go out while the next one is on the device.
+        Results of one batch go out while the next one is on the device. A batch that is full
+        already is handed over before the one on the device ends: nothing is gained by waiting.
         """
         done: _Outcome | None = None
-        while True:
-            self.wake.clear()
-            ending = closing.is_set()
-            batch = self._desk.take(self.device, self._clock.now_ns(), all_due=ending)
-            running = None if batch is None else self.thread.start(self._score, batch)
-            if done is not None:
-                await self._settle(done, out)
-                done = None
-            elif running is None:
-                if ending:
+        current: asyncio.Future[_Outcome] | None = None
+        ahead: asyncio.Future[_Outcome] | None = None
+        try:
+            while True:
+                self.wake.clear()
+                ending = closing.is_set()
+                if current is None:
+                    current, ahead = ahead, None
+                if current is None:
+                    current = self._start(all_due=ending)
+                if current is not None and ahead is None:
+                    ahead = self._start(only_full=True)
+                if done is not None:
+                    await self._settle(done, out)
+                    done = None
+                elif current is not None:
+                    done = await current
+                    current = None
+                elif ending:
                     return
-                self._timed.set()
-                await self.wake.wait()
-            if running is not None:
-                done = await running
+                else:
+                    self._timed.set()
+                    await self.wake.wait()
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+
+    def _start(
+        self, *, all_due: bool = False, only_full: bool = False
+    ) -> asyncio.Future[_Outcome] | None:
+        """Hand the next batch to the device's thread, if there is one."""
+        now_ns = self._clock.now_ns()
+        batch = self._desk.take(self.device, now_ns, all_due=all_due, only_full=only_full)
+        return None if batch is None else self.thread.start(self._score, batch)
 
     async def wake_in_time(self) -> None:
         """For ever: wake the idle lane when what waits has waited long enough for company."""

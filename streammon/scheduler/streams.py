@@ -31,8 +31,9 @@ class Watched:
         return max(self.risks.values(), default=0.0)
 
     @property
-    def urgency(self) -> float:
-        return urgency(self.risk)
+    def priority(self) -> float:
+        """How much it counts: for its share of looks, and for how soon its windows are due."""
+        return self.weight * urgency(self.risk)
 
     def track(self, key: SlotKey, spec: WindowSpec) -> Track:
         found = self.tracks.get(key)
@@ -57,7 +58,7 @@ class Watched:
             key=key,
             detector=key.detector,
             rate_hz=rate_hz,
-            priority=self.weight * self.urgency,
+            priority=self.priority,
             patience=max(1.0, idle_interval_s * rate_hz) if calm else 1.0,
         )
 

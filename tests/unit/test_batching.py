@@ -148,8 +148,9 @@ def test_a_batch_is_cut_when_it_is_full_or_has_waited_long_enough() -> None:
         put_in(queue, Put(stream, "", "a", "", 1000, 20), number, 0)
     assert queue.take(19 * MS, MOST) is None
     assert queue.next_due_ns() == 20 * MS
+    assert queue.take(25 * MS, MOST, only_full=True) is None
     put_in(queue, Put("u", "", "a", "", 1000, 20), 2, 5)
-    full = queue.take(5 * MS, MOST)
+    full = queue.take(5 * MS, MOST, only_full=True)
     assert full is not None
     assert streams(full) == ["s", "t", "u"]
     put_in(queue, Put("s", "", "a", "", 1000, 20), 3, 30)
