@@ -28,6 +28,7 @@ LOOP_FROM_S, LOOP_AT_S, LOOPED_S = 3.0, 9.0, 34.0
 BLUE, TEAL = (70, 110, 190), (48, 128, 120)
 
 Scene = Callable[[float], float]
+Expected = dict[str, str | float]
 
 
 def main() -> None:
@@ -44,18 +45,12 @@ def main() -> None:
     truth[path.name] = write(path, studio(teal, cloned), cloned)
     spoken_s = round(len(cloned) / sound.RATE_HZ - 2 * sound.PAUSE_S, 2)
     truth[path.name]["expected"] = [expected("voice_spoof", 2 * sound.PAUSE_S, spoken_s)]
-    streets = (
+    looped = expected("freeze", LOOP_AT_S, LOOPED_S)
+    streets: list[tuple[str, str, int, float, Scene, list[Expected]]] = [
         ("camera_clean.mp4", "CAM 01", 5, STREET_S, live, []),
         ("camera_frozen.mp4", "CAM 02", 6, STREET_S, freezing, [expected("freeze", *FREEZES_S)]),
-        (
-            "camera_looped.mp4",
-            "CAM 03",
-            7,
-            LOOPED_S,
-            looping,
-            [expected("freeze", LOOP_AT_S, LOOPED_S)],
-        ),
-    )
+        ("camera_looped.mp4", "CAM 03", 7, LOOPED_S, looping, [looped]),
+    ]
     for name, title, seed, duration_s, scene_time_s, wanted in streets:
         around = sound.street(duration_s, seed=seed)
         pictures = street(Street(title, seed), duration_s, scene_time_s, seed=seed)
@@ -67,7 +62,7 @@ def main() -> None:
     (options.out / "truth.json").write_text(text + "\n", encoding="utf-8")
 
 
-def expected(kind: str, from_s: float, to_s: float) -> dict[str, str | float]:
+def expected(kind: str, from_s: float, to_s: float) -> Expected:
     """An incident of this kind belongs between these moments of the file."""
     return {"kind": kind, "from_s": from_s, "to_s": to_s}
 

@@ -40,7 +40,7 @@ def clouds(seed: int, *, width: int, height: int) -> Plane:
         cells = rng.random((3 * 2**octave, 6 * 2**octave), np.float32)
         total += cv2.resize(cells, (width, height), interpolation=cv2.INTER_CUBIC) / 2**octave
     low, high = np.percentile(total, (2, 98))
-    return np.clip((total - low) / (high - low), 0, 1).astype(np.float32)
+    return np.asarray(np.clip((total - low) / (high - low), 0, 1), np.float32)
 
 
 @dataclass
