@@ -243,12 +243,14 @@ async def pump(
     `Retryable` reports retrying and offers the same alerts after a pause; `Permanent` leaves.
     May be cancelled at any point: what was in flight is offered again by the next run.
     """
-    ahead: Channel[list[StoredAlert]] = Channel(f"{consumer}.alerts", 1, WhenFull.BLOCK)
+    ahead: Channel[list[StoredAlert]] = Channel(f"{consumer}.alerts", 4, WhenFull.BLOCK)
     failure: Permanent | None = None
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_read_ahead(outbox, consumer, ahead), name=f"{consumer}:read")
             async for alerts in ahead:
+                while len(ahead) and len(alerts) < PUMP_ROWS:
+                    alerts = alerts + await ahead.recv()
                 await _offer(alerts, sink, consumer, clock=clock, report=report, backoff=backoff)
                 await outbox.ack(consumer, alerts[-1].seq)
     except* Permanent as permanent:

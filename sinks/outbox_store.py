@@ -114,21 +114,7 @@ class OutboxStore:
 
     def _prepare(self, power_safe: bool) -> None:
         db = self._db
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
-        db.execute("PRAGMA journal_size_limit = 16777216")
-        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
-        (owner,) = db.execute("PRAGMA application_id").fetchone()
-        (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if tables and owner != APPLICATION_ID:
-            raise Permanent(
-                "`outbox.path` is another program's database: give it a path of its own"
-            )
-        db.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        _open_for_us_alone(db, power_safe)
         with self.transaction():
             last, lived_s = db.execute(
                 "SELECT coalesce(max(seq), 0), coalesce(max(stored_lived_s), 0.0) FROM alerts"
@@ -313,6 +299,23 @@ def open_store(path: Path | str, *, power_safe: bool) -> tuple[OutboxStore, str]
             "new one was begun; alerts in it that were not delivered can be found only there"
         )
         return OutboxStore(path, power_safe=power_safe), cause
+
+
+def _open_for_us_alone(db: sqlite3.Connection, power_safe: bool) -> None:
+    """Lock the file, check it and make its tables."""
+    db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
+    db.execute("PRAGMA journal_size_limit = 16777216")
+    (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)
+    (owner,) = db.execute("PRAGMA application_id").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if tables and owner != APPLICATION_ID:
+        raise Permanent("`outbox.path` is another program's database: give it a path of its own")
+    mark = f"PRAGMA application_id = {APPLICATION_ID};"
+    db.executescript(f"BEGIN IMMEDIATE; {mark} {_TABLES} COMMIT;")
 
 
 def _refusal(path: Path | str, error: sqlite3.OperationalError) -> Permanent | Retryable:

@@ -84,21 +84,26 @@ class WebSocketSink:
         self._config = config
         self._stack = AsyncExitStack()
         self._streams: set[StreamId] = set()
-        clock = MonotonicClock()
-        self._history = Outbox(
-            OutboxConfig(max_mb=config.history_mb), config.history or MEMORY, clock=clock
-        )
-        self._hub = Hub(
-            self._history,
-            wall=WallClock(clock),
-            max_clients=config.max_clients,
-            hello=self._hello,
-        )
+        self._clock = MonotonicClock()
+        self._history, self._hub = self._begin()
         self.url = ""
         """Where clients connect, once entered."""
 
+    def _begin(self) -> tuple[Outbox, Hub]:
+        config = self._config
+        settings = OutboxConfig(max_mb=config.history_mb)
+        history = Outbox(settings, config.history or MEMORY, clock=self._clock)
+        hub = Hub(
+            history,
+            wall=WallClock(self._clock),
+            max_clients=config.max_clients,
+            hello=self._hello,
+        )
+        return history, hub
+
     async def __aenter__(self) -> Self:
         """Raises `Permanent` when the address cannot be had."""
+        self._history, self._hub = self._begin()
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._history)
             server = await stack.enter_async_context(await self._listen())

@@ -63,6 +63,27 @@ class _Numbered:
     text: str
 
 
+class _Tail:
+    """The newest alerts, in memory, so that live clients need not ask the outbox."""
+
+    def __init__(self) -> None:
+        self._alerts: deque[_Numbered] = deque(maxlen=TAIL_ALERTS)
+
+    def add(self, alert: _Numbered) -> None:
+        """A number out of turn begins the tail anew: it has no holes."""
+        if self._alerts and alert.seq != self._alerts[-1].seq + 1:
+            self._alerts.clear()
+        self._alerts.append(alert)
+
+    def after(self, seq: int, limit: int) -> list[_Numbered]:
+        """The next alerts after `seq`; empty when the tail does not reach back so far."""
+        if not self._alerts:
+            return []
+        first = seq + 1 - self._alerts[0].seq
+        last = min(first + limit, len(self._alerts))
+        return [self._alerts[at] for at in range(first, last)] if first >= 0 else []
+
+
 class Hub:
     """All clients of one monitor. Every method runs on one event loop."""
 
@@ -84,7 +105,7 @@ class Hub:
         self._stall_s = stall_s
         self._subscribe_within_s = subscribe_within_s
         self._clients: set[Client] = set()
-        self._tail: deque[_Numbered] = deque(maxlen=TAIL_ALERTS)
+        self._tail = _Tail()
         self._newest_seq = 0
         self._health: dict[str, tuple[StreamId | None, str]] = {}
         self._closing = asyncio.Event()
@@ -99,14 +120,12 @@ class Hub:
         for client in self._clients:
             if client.wants(kind, item.stream):
                 if message is None:
-                    message = self._encode(item)
+                    message = _encode(item, self._wall)
                 client.offer(_slot(item), message, depth=DEPTH[kind])
 
     def publish_alert(self, stored: StoredAlert) -> None:
         """Tell clients of an alert that is in the outbox; in any order, never waits."""
-        if not self._tail or stored.seq != self._tail[-1].seq + 1:
-            self._tail.clear()
-        self._tail.append(_numbered(stored))
+        self._tail.add(_numbered(stored))
         self._newest_seq = max(self._newest_seq, stored.seq)
         for client in self._clients:
             if client.cursor is not None:
@@ -191,7 +210,7 @@ class Hub:
 
     async def _send(self, client: Client) -> None:
         """Everything that the client gets, in turn: alerts first, then one live slot."""
-        await client.send(self._greeting())
+        await client.send(_greeting(self._outbox, self._hello()))
         while True:
             await client.wake.wait()
             client.wake.clear()
@@ -236,7 +255,7 @@ class Hub:
         if cursor is None or cursor >= newest:
             return []
         messages: list[Message] = []
-        alerts = self._from_tail(cursor)
+        alerts = self._tail.after(cursor, ALERTS_IN_TURN)
         if not alerts:
             stored = await self._outbox.after(cursor, ALERTS_IN_TURN)
             alerts = [_numbered(alert) for alert in stored]
@@ -249,36 +268,31 @@ class Hub:
     def _behind(self, client: Client) -> bool:
         return client.cursor is not None and client.cursor < self._newest_seq
 
-    def _from_tail(self, cursor: int) -> list[_Numbered]:
-        """The alerts after `cursor` that are at hand in memory, without a hole."""
-        if not self._tail:
-            return []
-        first = cursor + 1 - self._tail[0].seq
-        last = min(first + ALERTS_IN_TURN, len(self._tail))
-        return [self._tail[at] for at in range(first, last)] if first >= 0 else []
-
-    def _greeting(self) -> str:
-        message = {
-            "v": wire.VERSION,
-            "type": "hello",
-            "session": self._outbox.session,
-            "last_alert_seq": self._outbox.last_seq,
-            **self._hello(),
-        }
-        return wire.dumps(message).decode()
-
-    def _encode(self, item: Live) -> Message:
-        if isinstance(item, Overlay):
-            return wire.overlay_frame(item, self._wall)
-        return wire.dumps(wire.to_wire(item, wall=self._wall)).decode()
-
     def _remember(self, item: Health) -> str:
-        text = wire.dumps(wire.to_wire(item, wall=self._wall)).decode()
+        text = _encode(item, self._wall)
+        assert isinstance(text, str)
         self._health.pop(item.component, None)
         if len(self._health) >= COMPONENTS:
             del self._health[next(iter(self._health))]
         self._health[item.component] = (item.stream, text)
         return text
+
+
+def _greeting(outbox: Outbox, names: dict[str, Any]) -> str:
+    message = {
+        "v": wire.VERSION,
+        "type": "hello",
+        "session": outbox.session,
+        "last_alert_seq": outbox.last_seq,
+        **names,
+    }
+    return wire.dumps(message).decode()
+
+
+def _encode(item: Live, wall: wire.WallClock | None) -> Message:
+    if isinstance(item, Overlay):
+        return wire.overlay_frame(item, wall)
+    return wire.dumps(wire.to_wire(item, wall=wall)).decode()
 
 
 def _slot(item: Live) -> Hashable:

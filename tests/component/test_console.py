@@ -56,7 +56,7 @@ async def on_terminal(items: Sequence[Outgoing], *, columns: int = 120, lines: i
 
 
 async def test_without_a_terminal_alerts_and_health_are_lines() -> None:
-    items = [
+    items: list[Outgoing] = [
         a_health(state=HealthState.RETRYING, cause="no packets for 5 s"),
         a_result(),
         an_alert(),
@@ -89,7 +89,7 @@ async def test_no_size_of_terminal_breaks_it(columns: int, lines: int) -> None:
 
 
 async def test_a_stream_name_cannot_command_the_terminal() -> None:
-    items = [
+    items: list[Outgoing] = [
         a_health(component=f"stream:{ODD}", stream=ODD, cause="[bold]\x1b]0;title\x07"),
         a_result(stream=ODD),
         an_alert(stream=ODD, why="\x1b[31m\nsecond line"),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from streammon.core.errors import Permanent, Retryable
+from streammon.core.types import Outgoing
 from streammon.sinks import wire
 from streammon.sinks.jsonl import JsonlConfig, JsonlSink, StdoutJsonlSink
 from streammon.sinks.stdout import StandardOutput
@@ -32,7 +33,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 async def test_each_event_is_a_line_as_the_schema_says(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
-    items = [a_result(), an_alert(), a_health()]
+    items: list[Outgoing] = [a_result(), an_alert(), a_health()]
     async with a_sink(path) as sink:
         for item in items:
             assert sink.wants(item)
