@@ -85,30 +85,26 @@ class Lane:
         Results of one batch go out while the next one is on the device. A batch that is full
         already is handed over before the one on the device ends: nothing is gained by waiting.
         """
-        done: _Outcome | None = None
         current: asyncio.Future[_Outcome] | None = None
         ahead: asyncio.Future[_Outcome] | None = None
         try:
             while True:
                 self.wake.clear()
-                ending = closing.is_set()
-                if current is None:
-                    current, ahead = ahead, None
+                ending, done = closing.is_set(), None
+                if current is not None and current.done():
+                    done, current, ahead = current.result(), ahead, None
                 if current is None:
                     current = self._start(all_due=ending)
-                if current is not None and ahead is None:
+                elif ahead is None:
                     ahead = self._start(only_full=True)
                 if done is not None:
                     await self._settle(done, out)
-                    done = None
-                elif current is not None:
-                    done = await current
-                    current = None
-                elif ending:
-                    return
-                else:
+                    continue
+                if current is None:
+                    if ending:
+                        return
                     self._timed.set()
-                    await self.wake.wait()
+                await self.wake.wait()
         finally:
             if ahead is not None:
                 ahead.cancel()
@@ -116,10 +112,14 @@ class Lane:
     def _start(
         self, *, all_due: bool = False, only_full: bool = False
     ) -> asyncio.Future[_Outcome] | None:
-        """Hand the next batch to the device's thread, if there is one."""
+        """Hand the next batch to the device's thread, if there is one; `wake` tells of its end."""
         now_ns = self._clock.now_ns()
         batch = self._desk.take(self.device, now_ns, all_due=all_due, only_full=only_full)
-        return None if batch is None else self.thread.start(self._score, batch)
+        if batch is None:
+            return None
+        started = self.thread.start(self._score, batch)
+        started.add_done_callback(lambda _: self.wake.set())
+        return started
 
     async def wake_in_time(self) -> None:
         """For ever: wake the idle lane when what waits has waited long enough for company."""

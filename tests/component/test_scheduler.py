@@ -134,7 +134,7 @@ async def test_closing_scores_what_is_queued_and_takes_no_more() -> None:
         await until(hold.entered.is_set)
         watch.scheduler.submit("held", seen("b"))
         watch.scheduler.submit("held", seen("c"))
-        assert watch.scheduler.pending(StreamId("b")) == 1
+        assert watch.scheduler.pending(StreamId("c")) == 1
         watch.scheduler.close()
         watch.scheduler.submit("held", seen("a", 1))
         hold.release.set()
@@ -143,6 +143,20 @@ async def test_closing_scores_what_is_queued_and_takes_no_more() -> None:
     assert len(watch.out) == 0
     assert not watch.out.closed
     assert watch.scheduler.stats().detectors["held"].submitted == 3
+
+
+async def test_a_full_batch_is_handed_over_before_the_one_on_the_device_ends() -> None:
+    hold = Held()
+    watch = Watch(hold, streams=["a", "b", "c"])
+    async with running(watch):
+        for stream in ("a", "b", "c"):
+            watch.scheduler.submit("held", seen(stream))
+            await until(hold.entered.is_set)
+        await until(lambda: watch.scheduler.pending(StreamId("b")) == 0)
+        assert watch.scheduler.pending(StreamId("c")) == 1, "one ahead, not more"
+        hold.release.set()
+        results = await watch.results(3)
+    assert [str(result.stream) for result in results] == ["a", "b", "c"]
 
 
 async def test_nobody_reading_results_holds_the_device_back_and_the_newest_window_wins() -> None:
