@@ -43,7 +43,7 @@ class ChatFloodConfig(AdapterConfig):
     """One text, plain or in disguise, from many accounts in a short time."""
 
     type: Literal["chat_flood"] = "chat_flood"
-    look_back_s: float = Field(30.0, ge=WINDOW_S, le=300.0)
+    look_back_s: float = Field(30.0, ge=5.0, le=300.0)
     """For how long a message counts towards its group."""
     least_messages: PositiveInt = 5
     """With fewer in the look-back it abstains."""
