@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 ACCEPTED_WITHIN_S = 10.0
 """Alerts that no broker took for so long are reported as retrying; they stay queued."""
+STUCK_TIMES = 2
+"""After so often without progress, while the broker answers, the producer is replaced."""
 PRODUCED_IN_TURN = 200
 """Records queued before other tasks of the loop get their turn."""
 
@@ -50,8 +52,8 @@ class AlertLane:
         self._accepted: set[int] = set()
         """Of the batch that is being delivered."""
         self._broken: KafkaError | None = None
-        self._overdue = False
-        """Alerts were not accepted in time."""
+        self._stuck = 0
+        """How often in a row the time was up without a single alert accepted."""
         self._changed = asyncio.Event()
         self._cause = "no broker answers"
         self.producers = 0
@@ -62,9 +64,9 @@ class AlertLane:
         Raises `Retryable` when it takes long, or after an error of the producer, and `Permanent`
         when a person has to change something at the broker.
         """
-        if self._overdue:
-            await self._ensure_topics()  # a topic that was deleted would be waited for in vain
-        if self._broken is not None:
+        if self._broken is not None or self._stuck:
+            await self._ensure_topics()  # also: the broker answers
+        if self._broken is not None or self._stuck >= STUCK_TIMES:
             await self._begin_again()
         if self._link is None:
             self._link = self._connect()
@@ -75,13 +77,12 @@ class AlertLane:
                 while self._broken is None and not wanted <= self._accepted:
                     await self._next_report()
         except TimeoutError as error:
-            self._overdue = True
+            self._stuck += 1
             raise Retryable(
                 f"{self._topic}: {len(wanted - self._accepted)} alerts wait: {self._cause}"
             ) from error
         if self._broken is not None:
             raise failure(self._broken, doing=f"sending to {self._topic}")
-        self._overdue = False
         self._accepted = {seq for seq in self._accepted if seq > batch[-1].seq}
 
     async def close(self) -> None:
@@ -133,16 +134,13 @@ class AlertLane:
     async def _begin_again(self) -> None:
         """Leave the broken producer behind with all that it holds."""
         link, self._link = self._link, None
-        log.error(
-            "kafka_producer_replaced",
-            extra={"sink": self._name, "cause": self._broken and self._broken.str()},
-        )
+        cause = "stuck" if self._broken is None else self._broken.str()
+        log.error("kafka_producer_replaced", extra={"sink": self._name, "cause": cause})
         if link is not None:
             await link.close(flush_s=0.0)
         self._on_way.clear()
-        self._accepted.clear()
-        await self._ensure_topics()
         self._broken = None
+        self._stuck = 0
 
     def _reported(self, reports: Sequence[Report]) -> None:
         for token, error in reports:
@@ -150,6 +148,7 @@ class AlertLane:
                 self._on_way.discard(token)
                 if error is None:
                     self._accepted.add(token)
+                    self._stuck = 0
                     continue
             if error is not None:
                 self._cause = error.str()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from streammon.core.clock import MonotonicClock
 from streammon.core.errors import Permanent, Retryable
@@ -68,6 +68,7 @@ class KafkaSink:
         self._live: Link | None = None
         self._alerts: AlertLane | None = None
         self._live_dropped = 0
+        self._live_failing = False
 
     async def __aenter__(self) -> Self:
         """Raises `Permanent` for a topic or a right that is missing, `Retryable` without broker."""
@@ -171,10 +172,22 @@ class KafkaSink:
                 frame = self._gate.arrived(token.stream, delivered=error is None)
                 if frame is not None:
                     self._send_frame(frame)
-            elif token is not None and error is not None:
-                self._live_dropped += 1
+            elif token is not None:
+                self._note_live(error)
             elif error is not None:
                 log.warning("kafka_client", extra={"sink": self.name, "cause": error.str()})
+
+    def _note_live(self, error: KafkaError | None) -> None:
+        """Count what was lost; log where losing begins and ends."""
+        if error is not None:
+            self._live_dropped += 1
+        if (error is not None) == self._live_failing:
+            return
+        self._live_failing = error is not None
+        if error is not None:
+            log.warning("kafka_live_dropping", extra={"sink": self.name, "cause": error.str()})
+        else:
+            log.info("kafka_live_delivering", extra={"sink": self.name})
 
     async def _ensure_topics(self) -> None:
         await asyncio.to_thread(ensure_topics, self._config, self._properties())
@@ -184,6 +197,7 @@ class KafkaSink:
         return {
             "bootstrap.servers": self._config.bootstrap,
             "client.id": f"streammon-{self.name}",
+            "topic.metadata.refresh.interval.ms": 30_000,
             **own,
         }
 
