@@ -17,7 +17,11 @@ FIXED_SHARE = 0.1
 MOST_BUSY = 0.97
 """Share of a device's time that is planned for; the rest is for what a plan cannot know."""
 LEAST_BUSY = 0.5
+NEARLY = 0.95
+"""Busy for this share of what may be planned for, a device is as busy as it can be."""
 USED_GAIN = 0.3
+USED_FADES = 0.1
+"""How fast the belief follows what is seen, and how fast it fades; per plan."""
 DEGRADED_BELOW = 0.97
 """A stream looked at less often than this share of what it is due is worth telling people."""
 WORTH_IT = 1.02
@@ -202,13 +206,15 @@ class Planner:
         """Learn which part of the planned time is really used, while not all is admitted.
 
         Costs that were taken for too high would otherwise leave the device idle and windows
-        unseen. Costs taken for too low need no correction: the newest windows win their turns.
+        unseen. A device that is busy all the same tells nothing, and the belief fades.
         """
         if math.isinf(self._level) or not self.plan.planned:
             self._used = 1.0
-        else:
+        elif busy < NEARLY * self.capacity:
             used = min(1.0, busy / self.plan.planned)
             self._used = max(LEAST_BUSY, self._used + USED_GAIN * (used - self._used))
+        else:
+            self._used += USED_FADES * (1.0 - self._used)
 
     def _settled(self, wanted: float) -> float:
         self._allowed_more = self._allowed_more + 1 if wanted > WORTH_IT * self._level else 0

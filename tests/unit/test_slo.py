@@ -217,6 +217,9 @@ def test_time_that_the_plan_leaves_idle_is_given_back() -> None:
     for _ in range(30):
         last = update(plans, 40, 0.05, busy=plans.plan.planned / 2)
     assert last.planned > 1.5 * first.planned
+    for _ in range(60):
+        last = update(plans, 40, 0.05, busy=1.0)
+    assert last.planned == pytest.approx(MOST_BUSY, rel=0.02)
 
 
 @given(
