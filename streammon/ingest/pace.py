@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 BURST_S = 0.04
 """Packets are let through in bursts this long: fewer wake-ups, and never early."""
@@ -24,8 +25,9 @@ class Pacer:
     Each wait is against the start, so errors do not add up: no drift, however long it runs.
     """
 
-    def __init__(self) -> None:
-        self._start_s = time.monotonic()
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        self._start_s = now_s()
         self._base_s = self._reached_s = 0.0
 
     def next_epoch(self) -> None:
@@ -36,7 +38,7 @@ class Pacer:
         """Return once `media_s` is due, or at once when `leaving` is set."""
         due_s = self._base_s + media_s
         self._reached_s = max(self._reached_s, due_s)
-        early_s = due_s - (time.monotonic() - self._start_s)
+        early_s = due_s - (self._now_s() - self._start_s)
         if not -GIVE_UP_S <= early_s <= HOLE_S:
             self._start_s -= early_s
         elif early_s > 0:

@@ -34,7 +34,10 @@ from tests.loopback.rtsp_server import RtspServer, why_missing
 
 CAM = StreamId("cam")
 LOGIN = ("bob", "s3cret-p4ss")
-STALL_S = 1.0
+STALL_S = 10.0
+"""Longer than a busy machine lets a healthy server wait."""
+LEAVES_WITHIN_S = 3.0
+"""Tenths of a second, on a machine with nothing else to do."""
 
 rtsp = [
     pytest.mark.rtsp,
@@ -56,7 +59,7 @@ def server(folder: Path) -> Iterator[RtspServer]:
 
 
 def source(url: str, **settings: Any) -> AvSource:
-    settings = {"stall_s": STALL_S, "open_timeout_s": 5.0} | settings
+    settings = {"stall_s": STALL_S, "open_timeout_s": 20.0} | settings
     return AvUrlConfig(url=url, **settings).build(CAM)
 
 
@@ -151,11 +154,17 @@ class TestRtsp:
         assert live.clip(0, 0.0, 1.0) is not None, "what led up to the loss is kept"
 
     async def test_a_frozen_server_is_a_stall(self, server: RtspServer) -> None:
-        start_s = time.monotonic()
-        failure = await until_it_fails(source(server.url("live")), after=(10, server.freeze))
+        frozen_s = []
+
+        def freeze() -> None:
+            server.freeze()
+            frozen_s.append(time.monotonic())
+
+        live = source(server.url("live"), stall_s=2.0)
+        failure = await until_it_fails(live, after=(10, freeze))
         assert isinstance(failure, Retryable)
-        assert str(failure) == "no packets for 1 s"
-        assert time.monotonic() - start_s < STALL_S + 8.0
+        assert str(failure) == "no packets for 2 s"
+        assert time.monotonic() - frozen_s[0] < 10.0
         server.thaw()
 
     async def test_leaving_a_frozen_server_takes_no_time(self, server: RtspServer) -> None:
@@ -164,7 +173,7 @@ class TestRtsp:
             server.freeze()
             await asyncio.sleep(0.5)
             start_s = time.monotonic()
-        assert time.monotonic() - start_s < 1.0
+        assert time.monotonic() - start_s < LEAVES_WITHIN_S
 
     async def test_a_wrong_path_is_named(self, server: RtspServer) -> None:
         failure = await until_it_fails(source(server.url("nothing-here")))
@@ -172,7 +181,7 @@ class TestRtsp:
         assert str(failure) == "no such path on the server"
 
     async def test_a_slow_stream_without_sound_is_not_a_stall(self, server: RtspServer) -> None:
-        async with opened(source(server.url("slow"), stall_s=2.5, open_timeout_s=15.0)) as items:
+        async with opened(source(server.url("slow"))) as items:
             got = await some(items, 6)
         times_s = [item.media_s for item in got]
         assert times_s == pytest.approx([0, 1, 2, 3, 4, 5], abs=0.05)
@@ -268,7 +277,7 @@ async def test_a_server_that_never_answers_is_given_up(scheme: str) -> None:
         silent = source(f"{scheme}://127.0.0.1:{port}/live", open_timeout_s=1.0)
         start_s = time.monotonic()
         failure = await until_it_fails(silent)
-    assert time.monotonic() - start_s < 3.0
+    assert time.monotonic() - start_s < 10.0
     assert isinstance(failure, Retryable)
     assert str(failure) == "no answer from the server for 1 s"
 
@@ -280,7 +289,7 @@ async def test_leaving_while_connecting_takes_no_time(scheme: str) -> None:
         async with opened(silent):
             await asyncio.sleep(0.3)
             start_s = time.monotonic()
-        assert time.monotonic() - start_s < 1.0
+        assert time.monotonic() - start_s < LEAVES_WITHIN_S
 
 
 async def test_a_server_that_refuses_tcp_is_said_to() -> None:
@@ -421,8 +430,10 @@ async def test_multipart_jpeg_has_the_times_of_arrival() -> None:
         camera = source(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/video")
         async with opened(camera, interval_s=0.01) as items:
             got = await some(items, 20)
-    steps_s = [after.media_s - before.media_s for before, after in itertools.pairwise(got)]
-    assert sorted(steps_s)[len(steps_s) // 2] == pytest.approx(0.1, abs=0.04)
+    media_s = got[-1].media_s - got[0].media_s
+    arrival_s = (got[-1].captured_ns - got[0].captured_ns) / 1e9
+    assert arrival_s > 1.8, "ten pictures a second"
+    assert media_s == pytest.approx(arrival_s, abs=0.5)
     clip = camera.clip(0, 0.0, 1.0)
     assert clip is not None
 
@@ -448,5 +459,5 @@ async def test_cancelled_in_mid_read_it_leaves_nothing_behind(folder: Path) -> N
     assert any(thread.name == f"ingest:{CAM}" for thread in threading.enumerate())
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 1.0)
+        await asyncio.wait_for(task, LEAVES_WITHIN_S)
     assert not any(thread.name == f"ingest:{CAM}" for thread in threading.enumerate())
