@@ -73,9 +73,7 @@ class AvSource:
     @asynccontextmanager
     async def open(self, context: SourceContext) -> AsyncIterator[AsyncIterator[Item]]:
         """One connection. Leaving waits for the thread: 0.2 s at most, whatever it waits for."""
-        outlet = self._outlet(
-            context.demand, self._numbers, self._shelf, lambda _: context.clock.now_ns()
-        )
+        outlet = self._outlet(context.demand, self._numbers, lambda _: context.clock.now_ns())
 
         def items(leaving: threading.Event) -> Iterator[Item]:
             with interruptible(leaving):
@@ -101,10 +99,9 @@ class AvSource:
         """
         if self._source.live or self._reading.loop:
             raise Permanent("a live or looping stream has no end and cannot be replayed")
-        numbers, shelf = Numbering(), self._shelf
-        outlet = self._outlet(demand, numbers, shelf, lambda media_s: round(media_s * 1e9))
+        outlet = self._outlet(demand, Numbering(), lambda media_s: round(media_s * 1e9))
         with opened(self._source, worked_before=False) as container:
-            if is_live(container, self._source) and self._source.place != "file":
+            if is_live(container, self._source):
                 raise Permanent("its length is not known: it cannot be replayed")
             connection = self._connection(container, outlet, None, threading.Event())
             yield from _in_order(connection)
@@ -154,14 +151,13 @@ class AvSource:
         self,
         demand: Demand,
         numbers: Numbering,
-        shelf: ClipShelf,
         stamp: Callable[[float], int],
     ) -> Outlet:
         return Outlet(
             stream=self.stream,
             demand=demand,
             numbers=numbers,
-            shelf=shelf,
+            shelf=self._shelf,
             stamp=stamp,
             width=self._reading.width,
             lossy=self._source.lossy,
