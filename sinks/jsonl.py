@@ -7,6 +7,7 @@ import contextlib
 import errno
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
@@ -15,6 +16,7 @@ from pydantic import Field, PositiveInt
 
 from streammon.core.clock import MonotonicClock
 from streammon.core.errors import Permanent, Retryable
+from streammon.core.ports import StoredAlert
 from streammon.core.types import Alert, Outgoing
 from streammon.registry import AdapterConfig
 from streammon.sinks import wire
@@ -48,7 +50,10 @@ class JsonlConfig(AdapterConfig):
 
 
 class JsonlSink:
-    """A file that each line reaches whole, or not at all. Satisfies `ports.Sink`."""
+    """A file that each line reaches whole, or not at all. Satisfies `ports.DurableSink`.
+
+    In a monitor its alerts come from the outbox: they wait there while the disk is full.
+    """
 
     def __init__(self, name: str, config: JsonlConfig, *, wall: wire.WallClock | None) -> None:
         self.name = name
@@ -71,19 +76,34 @@ class JsonlSink:
         self._close()
 
     def wants(self, item: Outgoing) -> bool:
-        return wire.kind_of(item) in self._config.events
+        """Alerts are not wanted here: they come through `deliver_alerts`."""
+        return not isinstance(item, Alert) and wire.kind_of(item) in self._config.events
 
     async def deliver(self, item: Outgoing) -> None:
         """Append one line. Raises `Retryable` when the disk is full."""
+        self._write(_line(item, self._wall))
+        if isinstance(item, Alert):
+            await self._sync()
+
+    async def deliver_alerts(self, batch: Sequence[StoredAlert]) -> None:
+        """Append a line for each; after a failure the lines before it may come again."""
+        if "alert" not in self._config.events:
+            return
+        for stored in batch:
+            self._write(stored.body + b"\n")
+        await self._sync()
+
+    async def _sync(self) -> None:
+        if self._config.fsync:
+            await asyncio.to_thread(os.fsync, self._fd)
+
+    def _write(self, line: bytes) -> None:
         if self._fd < 0:
             self._open()
-        line = _line(item, self._wall)
         most = self._config.max_mb
         if most is not None and self._size and self._size + len(line) > most * 1_000_000:
             self._rotate()
         self._append(line)
-        if self._config.fsync and isinstance(item, Alert):
-            await asyncio.to_thread(os.fsync, self._fd)
 
     def _append(self, line: bytes) -> None:
         """Also after a failure the file ends with a whole line."""

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from streammon.core.errors import Permanent, Retryable
-from streammon.core.types import Outgoing
+from streammon.core.ports import StoredAlert
+from streammon.core.types import Alert, Outgoing
 from streammon.sinks import wire
 from streammon.sinks.jsonl import JsonlConfig, JsonlSink, StdoutJsonlSink
 from streammon.sinks.stdout import StandardOutput
-from tests.fakes import a_result
+from tests.fakes import CAM, a_result
 from tests.outgoing import a_health, a_meter, an_alert, an_overlay
 from tests.wire_schema import checked
 
@@ -36,7 +37,7 @@ async def test_each_event_is_a_line_as_the_schema_says(tmp_path: Path) -> None:
     items: list[Outgoing] = [a_result(), an_alert(), a_health()]
     async with a_sink(path) as sink:
         for item in items:
-            assert sink.wants(item)
+            assert sink.wants(item) or isinstance(item, Alert)
             await sink.deliver(item)
             assert lines(path)[-1]["type"] == wire.kind_of(item)
     assert [line["type"] for line in lines(path)] == ["result", "alert", "health"]
@@ -51,8 +52,8 @@ async def test_the_built_sink_adds_wall_time(tmp_path: Path) -> None:
 
 def test_only_chosen_events_are_wanted(tmp_path: Path) -> None:
     sink = a_sink(tmp_path / "x", events=["alert", "meter"])
-    wanted = [sink.wants(item) for item in (an_alert(), a_meter(), a_result(), an_overlay())]
-    assert wanted == [True, True, False, False]
+    wanted = [sink.wants(item) for item in (a_meter(), a_result(), an_overlay(), an_alert())]
+    assert wanted == [True, False, False, False], "alerts come from the outbox"
 
 
 async def test_a_file_that_is_there_is_appended_to(tmp_path: Path) -> None:
@@ -61,6 +62,23 @@ async def test_a_file_that_is_there_is_appended_to(tmp_path: Path) -> None:
         async with a_sink(path, fsync=True) as sink:
             await sink.deliver(an_alert())
     assert len(lines(path)) == 2
+
+
+async def test_alerts_from_the_outbox_are_lines_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    bodies = [wire.dumps(wire.to_wire(an_alert(number), wall=None)) for number in range(3)]
+    stored = [StoredAlert(n, f"a{n}", CAM, body) for n, body in enumerate(bodies)]
+    async with a_sink(path, fsync=True) as sink:
+        await sink.deliver_alerts(stored)
+    assert path.read_bytes().splitlines() == bodies
+    assert all(line["type"] == "alert" for line in lines(path))
+
+
+async def test_a_file_without_alerts_accepts_them_and_stays_without(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    async with a_sink(path, events=["health"]) as sink:
+        await sink.deliver_alerts([StoredAlert(1, "a1", CAM, b"{}")])
+    assert path.read_bytes() == b""
 
 
 async def test_a_line_that_a_crash_cut_off_spoils_no_other(tmp_path: Path) -> None:
