@@ -128,12 +128,19 @@ class WindowSpec:
     overlap: float
     unit: WindowUnit = WindowUnit.SECONDS
     frame_interval_s: float | None = None
+    calm_frame_interval_s: float | None = None
+    """How far apart frames may be while the stream has been calm for long: where keyframes come
+    that often, nothing else is decoded. Unset: as often as ever."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < self.length:
             raise ValueError(f"overlap must be in [0, length), got {self.overlap} of {self.length}")
         if self.frame_interval_s is not None and self.frame_interval_s <= 0:
             raise ValueError(f"frame_interval_s must be positive, got {self.frame_interval_s}")
+        if self.calm_frame_interval_s is not None and self.calm_frame_interval_s <= 0:
+            raise ValueError(
+                f"calm_frame_interval_s must be positive, got {self.calm_frame_interval_s}"
+            )
 
     @property
     def hop(self) -> float:
@@ -142,7 +149,8 @@ class WindowSpec:
     @property
     def gap_limit_s(self) -> float:
         """The longest hole between two frames that a window may still hold."""
-        return max(3.0 * (self.frame_interval_s or 0.0), 1.0)
+        calm_s = 1.5 * (self.calm_frame_interval_s or 0.0)
+        return max(3.0 * (self.frame_interval_s or 0.0), calm_s, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

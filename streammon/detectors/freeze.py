@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -42,6 +43,7 @@ Cause = Literal["frozen", "black", "slate", "looped", "silent", "stuck"]
 CAUSES: tuple[Cause, ...] = ("frozen", "black", "slate", "looped", "silent", "stuck")
 
 VIDEO_WINDOW = WindowSpec(length=2.0, overlap=1.0, frame_interval_s=0.5)
+CALM_FRAME_INTERVAL_S = 4.0
 AUDIO_WINDOW = WindowSpec(length=2.0, overlap=0.5)
 LEAST_FRAMES = 3
 LEAST_SOUND_S = 0.5
@@ -60,6 +62,10 @@ class FreezeConfig(AdapterConfig):
     """What to look for; leave out `silent` where people mute themselves."""
     content: Literal["any", "camera"] = "any"
     """`camera`: never slides or a shared screen, so a picture still from the start counts."""
+    rest_when_calm: bool = True
+    """Look at keyframes only while a stream has been calm for half a minute: many streams cost
+    little then. Frozen, black and slate pictures still show, and the first doubt brings every
+    half second back; a replayed loop does not show. False: every half second, always."""
     frozen_after_s: PositiveFloat = 3.0
     black_after_s: PositiveFloat = 4.0
     slate_after_s: PositiveFloat = 5.0
@@ -87,7 +93,11 @@ class Freeze:
     def __init__(self, name: str, settings: FreezeConfig) -> None:
         self.name = name
         self.inputs: Mapping[Modality, WindowSpec] = {
-            Modality.VIDEO: VIDEO_WINDOW,
+            Modality.VIDEO: (
+                replace(VIDEO_WINDOW, calm_frame_interval_s=CALM_FRAME_INTERVAL_S)
+                if settings.rest_when_calm
+                else VIDEO_WINDOW
+            ),
             Modality.AUDIO: AUDIO_WINDOW,
         }
         self._causes = frozenset[str](settings.causes)

@@ -69,14 +69,25 @@ class Watched:
         for name, detector in detectors.items():
             inputs = self.inputs(detector)
             audio = audio or Modality.AUDIO in inputs
-            if Modality.VIDEO in inputs:
-                stretch = self._least_stretch(name)
-                intervals.append(frame_interval_s(inputs[Modality.VIDEO], stretch))
+            if (spec := inputs.get(Modality.VIDEO)) is not None:
+                if spec.calm_frame_interval_s is not None and self._calm_pictures(name):
+                    intervals.append(spec.calm_frame_interval_s)
+                else:
+                    intervals.append(frame_interval_s(spec, self._least_stretch(name)))
         if Modality.VIDEO not in self.modalities:
             intervals = []
         self.demand.want(
             min(intervals, default=None), audio=audio and Modality.AUDIO in self.modalities
         )
+
+    def _calm_pictures(self, detector: str) -> bool:
+        """Whether nothing speaks against the stream, and its pictures have been calm for long."""
+        tracks = [
+            track
+            for key, track in self.tracks.items()
+            if key.detector == detector and key.modality is Modality.VIDEO
+        ]
+        return self.risk == 0 and bool(tracks) and all(track.calm for track in tracks)
 
     def _least_stretch(self, detector: str) -> float:
         """Of the participants that `detector` looks at; each needs its frames."""

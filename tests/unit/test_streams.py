@@ -1,102 +1,64 @@
-"""What each source is asked for, and who is watched."""
+"""What a calm stream is asked for, and what brings it back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 
-import pytest
-
-from streammon.core.ports import Demand, Detector
 from streammon.core.types import Modality, StreamId, WindowSpec
-from streammon.scheduler.streams import StreamBook
-from tests.virtual_device import Timed
+from streammon.scheduler.batching import SlotKey
+from streammon.scheduler.demand import CALM_AFTER_S
+from streammon.scheduler.streams import Watched
+from tests.fakes import Brightness, a_result
 
-S = StreamId("s")
-AUDIO, VIDEO, TEXT = Modality.AUDIO, Modality.VIDEO, Modality.TEXT
-
-
-class Watching(Timed):
-    """A detector of pictures, sampled at an interval."""
-
-    def __init__(self, name: str, interval_s: float) -> None:
-        super().__init__(name)
-        self.inputs = {VIDEO: WindowSpec(4.0, 3.0, frame_interval_s=interval_s)}
+SPEC = WindowSpec(2.0, 1.0, frame_interval_s=0.5, calm_frame_interval_s=4.0)
+KEY = SlotKey(StreamId("cam"), "", "brightness", Modality.VIDEO)
 
 
-def book(*detectors: Timed, modalities: set[Modality]) -> tuple[StreamBook, Demand]:
-    named: Mapping[str, Detector] = {each.name: each for each in detectors}
-    streams = StreamBook(named)
-    streams.add(S, frozenset(modalities), weight=1.0)
-    return streams, streams.watched(S).demand
+class Resting(Brightness):
+    inputs = {Modality.VIDEO: SPEC}  # noqa: RUF012 - as the class it stands for
 
 
-def test_the_tightest_wish_of_any_detector_or_viewer_counts() -> None:
-    streams, demand = book(Watching("slow", 1.0), Watching("quick", 0.4), modalities={VIDEO})
-    assert demand.frame_interval_s == 0.4
-    streams.set_viewer_interval(S, 0.1)
-    assert demand.frame_interval_s == 0.1
-    streams.set_viewer_interval(S, 2.0)
-    assert demand.frame_interval_s == 0.4
-    streams.set_viewer_interval(S, None)
-    assert demand.frame_interval_s == 0.4
+def calm_for(watched: Watched, seconds: float) -> None:
+    track = watched.track(KEY, SPEC)
+    for start in range(int(seconds)):
+        track.judged(a_result(start_s=float(start), end_s=start + 1.0, confidence=0.1))
 
 
-def test_when_nobody_wants_pictures_none_are_asked_for() -> None:
-    streams, demand = book(Timed(), modalities={AUDIO, VIDEO})
-    assert (demand.frame_interval_s, demand.audio) == (None, True)
-    streams.set_viewer_interval(S, 0.5)
-    assert demand.frame_interval_s == 0.5
-    streams.set_viewer_interval(S, None)
-    assert demand.frame_interval_s is None
+def wanted(watched: Watched) -> float | None:
+    watched.refresh({"brightness": Resting()})
+    return watched.demand.frame_interval_s
 
 
-def test_a_stream_is_only_asked_for_what_it_has() -> None:
-    _, demand = book(Timed(), Watching("eyes", 0.5), modalities={VIDEO})
-    assert (demand.frame_interval_s, demand.audio) == (0.5, False)
-    streams, demand = book(Timed(), Watching("eyes", 0.5), modalities={AUDIO})
-    streams.set_viewer_interval(S, 0.2)
-    assert (demand.frame_interval_s, demand.audio) == (None, True)
-    _, demand = book(Timed(), Watching("eyes", 0.5), modalities={TEXT})
-    assert (demand.frame_interval_s, demand.audio) == (None, False)
+def test_a_stream_is_looked_at_closely_until_it_has_been_calm_for_long() -> None:
+    watched = Watched(frozenset({Modality.VIDEO}), 1.0)
+    assert wanted(watched) == 0.5
+    calm_for(watched, CALM_AFTER_S - 1)
+    assert wanted(watched) == 0.5
+    calm_for(watched, CALM_AFTER_S)
+    assert wanted(watched) == 4.0
 
 
-def test_people_who_look_also_want_to_see_the_sound() -> None:
-    streams, demand = book(Watching("eyes", 0.5), modalities={AUDIO, VIDEO})
-    assert not demand.audio
-    streams.set_viewer_interval(S, 0.5)
-    assert demand.audio
+def test_the_first_doubt_brings_it_back() -> None:
+    watched = Watched(frozenset({Modality.VIDEO}), 1.0)
+    calm_for(watched, CALM_AFTER_S)
+    watched.tracks[KEY].judged(a_result(start_s=40.0, end_s=41.0, confidence=0.4))
+    assert wanted(watched) == 0.5
 
 
-def test_a_removed_stream_is_asked_for_nothing() -> None:
-    streams, demand = book(Timed(), Watching("eyes", 0.5), modalities={AUDIO, VIDEO})
-    streams.remove(S)
-    streams.remove(S)
-    assert (demand.frame_interval_s, demand.audio) == (None, False)
-    with pytest.raises(KeyError):
-        streams.watched(S)
-    streams.set_viewer_interval(S, 0.1)
-    streams.set_risk(S, "kind", 1.0)
+def test_evidence_of_any_kind_brings_it_back() -> None:
+    watched = Watched(frozenset({Modality.VIDEO}), 1.0)
+    calm_for(watched, CALM_AFTER_S)
+    watched.risks["voice_spoof"] = 0.2
+    assert wanted(watched) == 0.5
 
 
-def test_the_highest_risk_of_any_kind_counts() -> None:
-    streams, _ = book(Timed(), modalities={AUDIO})
-    watched = streams.watched(S)
-    streams.set_risk(S, "freeze", 0.5)
-    streams.set_risk(S, "voice_spoof", 0.8)
-    assert watched.risk == 0.8
-    streams.set_risk(S, "voice_spoof", 0.0)
-    assert watched.risk == 0.5
-    streams.set_risk(S, "freeze", 0.0)
-    assert watched.risk == 0.0
+def test_a_viewer_gets_pictures_as_often_as_asked_for() -> None:
+    watched = Watched(frozenset({Modality.VIDEO}), 1.0)
+    calm_for(watched, CALM_AFTER_S)
+    watched.viewer_interval_s = 0.25
+    assert wanted(watched) == 0.25
 
 
-@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan")])
-def test_a_weight_that_means_nothing_is_refused(weight: float) -> None:
-    with pytest.raises(ValueError, match="weight"):
-        StreamBook({}).add(S, frozenset({AUDIO}), weight=weight)
-
-
-def test_a_stream_is_watched_once() -> None:
-    streams, _ = book(Timed(), modalities={AUDIO})
-    with pytest.raises(ValueError, match="watched already"):
-        streams.add(S, frozenset({AUDIO}), weight=1.0)
+def test_windows_may_hold_frames_as_far_apart_as_a_calm_stream_gives_them() -> None:
+    assert SPEC.gap_limit_s >= 4.0
+    assert replace(SPEC, calm_frame_interval_s=None).gap_limit_s == 1.5
