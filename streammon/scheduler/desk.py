@@ -9,7 +9,7 @@ around `take`, `finished` and `submit`.
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 MOST_FAILURES = 3
 BATCH_SHARE = 0.1
 """A batch may take this share of the time within which people are to be alerted."""
+BUSY_OVER = 5
+"""Plans over which it is measured how busy a device is: one batch may outlast a plan."""
 HALF_BUSY = 0.5
 """A device less busy than this need not wait for larger batches: it would save idle time."""
 WORTH_SHARING = 0.1
@@ -49,8 +51,15 @@ class _Device:
     waited_p95_s: float = 0.0
     busy_s: float = 0.0
     """Since the last plan."""
-    busy: float = 0.0
-    """Share of the time before the last plan."""
+    periods_s: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=BUSY_OVER))
+    """(busy, in all) of the last plans' periods."""
+
+    @property
+    def busy(self) -> float:
+        """Share of the last few seconds in which it worked."""
+        return sum(busy for busy, _ in self.periods_s) / max(
+            sum(period for _, period in self.periods_s), 1e-9
+        )
 
 
 class Desk:
@@ -173,7 +182,7 @@ class Desk:
 
     def replan(self, now_ns: int) -> str:
         """Plan anew; returns why people should know that not all can be looked at, or ''."""
-        period_s = 1e-9 * (now_ns - (self._planned_ns or 0))
+        period_s = 0.0 if self._planned_ns is None else (now_ns - self._planned_ns) / 1e9
         self.streams.forget_silent(now_ns)
         for name, device in self._devices.items():
             here = {detector for detector, placed in self._placed.items() if placed == name}
@@ -182,7 +191,8 @@ class Desk:
             p95_s = percentiles(waited, (95,))[0] if waited else None
             device.waited_p95_s = p95_s or 0.0
             self._size_batches(loads)
-            device.busy = device.busy_s / max(period_s, 1e-9)
+            if period_s:
+                device.periods_s.append((device.busy_s, period_s))
             plan = device.planner.update(
                 loads,
                 self._costs,

@@ -50,7 +50,7 @@ class DeviceStats:
     planned: float
     """Share that the intervals in force take."""
     busy: float
-    """Share of the last second or so in which it worked."""
+    """Share of the last few seconds in which it worked."""
     longest_wait_s: float
     waited_p95_s: float
     """From submit to score, over the last second or so; the figure that is steered."""

@@ -103,9 +103,9 @@ def test_overload_neither_starves_anyone_nor_lets_windows_grow_old(
 ) -> None:
     loaded(found, count, load)
     simulation = Simulation(found, senders(count), CPU)
-    simulation.run(65.0)
+    simulation.run(105.0)
     shares = simulation.shares(since_s=5.0)
-    assert min(shares.values()) >= 0.75 * max(shares.values())
+    assert min(shares.values()) >= 0.8 * max(shares.values()) - 2
     all_once_s = sum(count * each.takes_s(1) for each in found)
     longest_s = max(each.takes_s(each.max_batch) for each in found)
     assert max(simulation.ages_s()) <= CPU.batch_wait_s + all_once_s + 2 * longest_s
