@@ -24,7 +24,7 @@ demo: $(VENV)/.installed  ## Install what is missing and watch the bundled strea
 setup: $(VENV)/.installed-dev  ## Create .venv with everything for development
 
 test: setup setup-test  ## Set up and run every test (ARGS="tests/unit -k channel")
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest --cov --cov-report=term -rfEs $(ARGS)
 
 lint: setup  ## Style, formatting, and who may import whom
 	$(BIN)/ruff check .

@@ -96,7 +96,7 @@ def colour_of(score: float) -> Rgb:
 
 def clock_text(media_s: float) -> str:
     """`1:02:03.4`, hours only where there are some."""
-    if not math.isfinite(media_s):
+    if not math.isfinite(media_s * 10):
         return "-:--"
     tenths = round(abs(media_s) * 10)
     hours, rest = divmod(tenths, 36_000)

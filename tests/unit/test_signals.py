@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -60,6 +61,14 @@ def test_a_second_signal_ends_at_once(second: signal.Signals) -> None:
         process.send_signal(second)
         assert process.wait(10) == 1
         assert out.read() == ""
+
+
+async def test_a_signal_reaches_what_waits_for_it() -> None:
+    stop = asyncio.Event()
+    with stop_on_signals(stop):
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(5):
+            await stop.wait()
 
 
 async def test_handlers_are_gone_afterwards() -> None:

@@ -151,6 +151,18 @@ def ended_within(name: str, limit_s: float) -> bool:
     return not alive(name)
 
 
+async def test_what_is_still_on_its_way_when_the_block_is_left_goes_nowhere() -> None:
+    handed_over = threading.Event()
+
+    def burst(leaving: threading.Event) -> Iterator[int]:
+        yield from range(10)
+        handed_over.set()
+
+    async with on_thread("late", burst, capacity=5, when_full=WhenFull.DROP_OLDEST) as items:
+        assert handed_over.wait(5)  # the loop stands still, so that nothing arrives before
+    assert items.sent == 0
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 async def test_an_error_on_the_thread_reaches_the_caller_behind_the_items(
     policy: WhenFull,
