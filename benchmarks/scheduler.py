@@ -272,7 +272,11 @@ async def under_load(bench: Bench, rate_hz: float, *, seconds: float, warm_s: fl
     for detector in (bench.large, bench.voice):
         length_s = max(LENGTH_S, 1 / rate_hz)
         detector.inputs = {Modality.AUDIO: WindowSpec(length_s, length_s - 1 / rate_hz)}
-    settings = SchedulerConfig(device=bench.device, cpu_threads=bench.threads)
+    settings = SchedulerConfig(
+        device=bench.device,
+        cpu_threads=bench.threads,
+        idle_interval_s=1 / rate_hz,  # all are equals: none has to wait for being calm
+    )
     scheduler = Scheduler(bench.detectors, settings, clock=MonotonicClock(), report=health.append)
     for stream in STREAMS:
         scheduler.add_stream(stream, frozenset({Modality.AUDIO}))

@@ -12,8 +12,9 @@ MEMORY_BATCHES = 32
 OUTLIER = 4.0
 """A batch that took this many times what was expected counts as this much: a hiccup of the
 machine is not a new cost, and one that stays is learnt in a few batches all the same."""
-FIXED_SHARE = 0.1
-"""A batch whose fixed cost is a smaller share of it than this gains nothing by being larger."""
+FIXED_SHARE = 0.05
+"""A batch whose fixed cost is a smaller share of it than this gains little by being larger."""
+ENOUGH = 8
 MOST_BUSY = 0.97
 """Share of a device's time that is planned for; the rest is for what a plan cannot know."""
 LEAST_BUSY = 0.5
@@ -50,14 +51,15 @@ class CostModel:
     def most_useful(self, most: int, *, within_s: float) -> int:
         """The largest batch worth making, up to `most`.
 
-        One that takes longer than `within_s` keeps others waiting. It is made all the same where
-        that is what it takes to keep the fixed cost below a tenth of it.
+        As large as it takes to make the fixed cost small; larger ones gain nothing, keep others
+        waiting and, on a CPU, fall out of its caches. Small batches are made up to `ENOUGH`
+        windows anyway, if they take no longer than `within_s`: costs are learnt from that.
         """
         if self.per_window_s <= 0:
             return most
-        in_time = (within_s - self.fixed_s) / self.per_window_s
         efficient = math.ceil(self.fixed_s / self.per_window_s / FIXED_SHARE)
-        return max(1, min(most, max(int(in_time), efficient)))
+        in_time = int((within_s - self.fixed_s) / self.per_window_s)
+        return max(1, min(most, max(efficient, min(ENOUGH, in_time))))
 
     def learn(self, windows: int, took_s: float) -> None:
         if self._batches >= MEMORY_BATCHES // 4:

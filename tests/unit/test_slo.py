@@ -81,6 +81,7 @@ def test_a_batch_is_as_large_as_is_useful() -> None:
     assert CostModel().most_useful(32, within_s=0.5) == 32, "nothing is known: try"
     assert learnt(0.001, 0.1, [1, 2, 4] * 9).most_useful(32, within_s=0.5) == 4
     assert learnt(0.1, 0.001, [1, 2, 4] * 9).most_useful(32, within_s=0.5) == 32
+    assert learnt(0.0, 0.01, [1, 2, 4] * 9).most_useful(32, within_s=0.5) == 8
     assert learnt(0.01, 1.0, [1, 2, 4] * 9).most_useful(32, within_s=0.5) == 1
 
 
