@@ -62,11 +62,13 @@ def choose_device(wanted: str) -> Choice:
 def tune_threads(wanted: int | None) -> int:
     """Set how many CPU threads one model run uses: as told, or as measured. Blocking.
 
-    To be called on the thread that will run the models. Takes a fraction of a second.
+    Measured, one core is left to the event loop and the decoders: threads that work on one
+    model wait for the slowest of them, so one that is interrupted holds up all. To be called on
+    the thread that will run the models. Takes a fraction of a second.
     """
     import torch
 
-    most = torch.get_num_threads()
+    most = max(1, torch.get_num_threads() - 1)
     best = wanted or 1
     if wanted is None and most > 1:
         candidates = [1 << power for power in range(most.bit_length()) if 1 << power <= most]
