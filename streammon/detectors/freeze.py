@@ -66,7 +66,7 @@ class FreezeConfig(AdapterConfig):
     """Look at keyframes only while a stream has been calm for half a minute: many streams cost
     little then. Frozen, black and slate pictures still show, and the first doubt brings every
     half second back; a replayed loop does not show. False: every half second, always."""
-    frozen_after_s: PositiveFloat = 3.0
+    frozen_after_s: PositiveFloat = 2.0
     black_after_s: PositiveFloat = 4.0
     slate_after_s: PositiveFloat = 5.0
     silent_after_s: PositiveFloat = 15.0
