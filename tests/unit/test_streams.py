@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from streammon.core.types import Modality, StreamId, WindowSpec
@@ -15,7 +16,7 @@ KEY = SlotKey(StreamId("cam"), "", "brightness", Modality.VIDEO)
 
 
 class Resting(Brightness):
-    inputs = {Modality.VIDEO: SPEC}  # noqa: RUF012 - as the class it stands for
+    inputs: Mapping[Modality, WindowSpec] = {Modality.VIDEO: SPEC}
 
 
 def calm_for(watched: Watched, seconds: float) -> None:

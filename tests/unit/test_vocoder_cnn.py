@@ -72,6 +72,7 @@ def librosa_bands(sound: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.timeout(180)  # numba compiles at the first use
 def test_the_features_agree_with_librosas(seed: int) -> None:
     sound = voiced_noise(seed=seed)
     ours = BandPower()(torch.from_numpy(sound)[None])[0].numpy()
