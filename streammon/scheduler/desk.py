@@ -61,6 +61,16 @@ class _Device:
             sum(period for _, period in self.periods_s), 1e-9
         )
 
+    def stats(self) -> DeviceStats:
+        plan = self.planner.plan
+        return DeviceStats(
+            asked=plan.asked,
+            planned=plan.planned,
+            busy=self.busy,
+            longest_wait_s=plan.longest_wait_s,
+            waited_p95_s=self.waited_p95_s,
+        )
+
 
 class Desk:
     """Takes windows in, gives batches out, keeps the plan and the counts."""
@@ -177,9 +187,6 @@ class Desk:
         """How many windows of a stream wait for their turn."""
         return sum(device.queue.waiting(stream=stream) for device in self._devices.values())
 
-    def waiting(self, device: str) -> int:
-        return len(self._devices[device].queue)
-
     def replan(self, now_ns: int) -> str:
         """Plan anew; returns why people should know that not all can be looked at, or ''."""
         period_s = 0.0 if self._planned_ns is None else (now_ns - self._planned_ns) / 1e9
@@ -229,19 +236,9 @@ class Desk:
         return "; ".join(reasons)
 
     def stats(self) -> SchedulerStats:
-        devices = {
-            name: DeviceStats(
-                asked=device.planner.plan.asked,
-                planned=device.planner.plan.planned,
-                busy=device.busy,
-                longest_wait_s=device.planner.plan.longest_wait_s,
-                waited_p95_s=device.waited_p95_s,
-            )
-            for name, device in self._devices.items()
-        }
         return SchedulerStats(
             detectors={name: self._detector_stats(name) for name in self._tallies},
-            devices=devices,
+            devices={name: device.stats() for name, device in self._devices.items()},
             alert_within_s=self._settings.alert_within_s,
             degraded=self.degraded(),
         )
