@@ -9,7 +9,7 @@ around `take`, `finished` and `submit`.
 from __future__ import annotations
 
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +20,7 @@ from streammon.scheduler.batching import Batch, BatchQueue, SlotKey
 from streammon.scheduler.slo import CostModel, Load, Planner
 from streammon.scheduler.streams import StreamBook
 from streammon.scheduler.tally import (
+    Busyness,
     DetectorStats,
     DeviceStats,
     SchedulerStats,
@@ -32,8 +33,6 @@ log = logging.getLogger(__name__)
 MOST_FAILURES = 3
 BATCH_SHARE = 0.1
 """A batch may take this share of the time within which people are to be alerted."""
-BUSY_OVER = 5
-"""Plans over which it is measured how busy a device is: one batch may outlast a plan."""
 HALF_BUSY = 0.5
 """A device less busy than this need not wait for larger batches: it would save idle time."""
 WORTH_SHARING = 0.1
@@ -49,24 +48,14 @@ class _Device:
     waited_s: list[float] = field(default_factory=list)
     """Of the windows scored since the last plan."""
     waited_p95_s: float = 0.0
-    busy_s: float = 0.0
-    """Since the last plan."""
-    periods_s: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=BUSY_OVER))
-    """(busy, in all) of the last plans' periods."""
-
-    @property
-    def busy(self) -> float:
-        """Share of the last few seconds in which it worked."""
-        return sum(busy for busy, _ in self.periods_s) / max(
-            sum(period for _, period in self.periods_s), 1e-9
-        )
+    busyness: Busyness = field(default_factory=Busyness)
 
     def stats(self) -> DeviceStats:
         plan = self.planner.plan
         return DeviceStats(
             asked=plan.asked,
             planned=plan.planned,
-            busy=self.busy,
+            busy=self.busyness.share,
             longest_wait_s=plan.longest_wait_s,
             waited_p95_s=self.waited_p95_s,
         )
@@ -90,7 +79,6 @@ class Desk:
         }
         self._devices: dict[str, _Device] = {}
         self._placed: dict[str, str] = {}
-        self._planned_ns: int | None = None
 
     def open_device(self, device: str) -> None:
         """Detectors may be placed there from now on."""
@@ -107,7 +95,7 @@ class Desk:
     def drop(self, name: str) -> None:
         """The detector failed for good: what waits for it is lost, and nobody asks for it."""
         self.able.pop(name, None)
-        device = self._placed.pop(name, None)
+        device = self._placed.get(name)
         if device is not None:
             self._tallies[name].failed += self._devices[device].queue.withdraw(name)
         self.streams.refresh()
@@ -118,7 +106,7 @@ class Desk:
         tally.submitted += 1
         watched = self.streams.get(window.stream)
         device = self._placed.get(name)
-        spec = self.able[name].inputs.get(window.modality) if device is not None else None
+        spec = self.able[name].inputs.get(window.modality) if name in self.able else None
         if watched is None or device is None or spec is None:
             tally.not_due += 1
             return False
@@ -148,6 +136,7 @@ class Desk:
         queue = self._devices[device].queue
         batch = queue.take(now_ns, self._sizes, all_due=all_due, only_full=only_full)
         if batch is not None:
+            self._devices[device].busyness.given(now_ns)
             self._tallies[batch.detector].running += len(batch.windows)
         return batch
 
@@ -165,18 +154,18 @@ class Desk:
         tally.batches += 1
         tally.failures_in_row = 0
         tally.cost.learn(len(batch.windows), took_s)
-        device = self._devices.get(self._placed.get(batch.detector, ""))
-        if device is not None:
-            device.busy_s += took_s
-            device.waited_s += [(ended_ns - queued_ns) / 1e9 for queued_ns in batch.queued_ns]
+        device = self._devices[self._placed[batch.detector]]
+        device.busyness.ended(ended_ns)
+        device.waited_s += [(ended_ns - queued_ns) / 1e9 for queued_ns in batch.queued_ns]
         for window, result in zip(batch.windows, results, strict=True):
             tally.abstained += result.confidence is None
             tally.ages_s.append((ended_ns - window.captured_ns) / 1e9)
             key = SlotKey(window.stream, window.participant, batch.detector, batch.modality)
             self.streams.judged(key, result)
 
-    def failed(self, batch: Batch) -> bool:
+    def failed(self, batch: Batch, *, ended_ns: int) -> bool:
         """A batch was lost; returns whether its detector has failed too often in a row."""
+        self._devices[self._placed[batch.detector]].busyness.ended(ended_ns)
         tally = self._tallies[batch.detector]
         tally.running -= len(batch.windows)
         tally.failed += len(batch.windows)
@@ -189,28 +178,24 @@ class Desk:
 
     def replan(self, now_ns: int) -> str:
         """Plan anew; returns why people should know that not all can be looked at, or ''."""
-        period_s = 0.0 if self._planned_ns is None else (now_ns - self._planned_ns) / 1e9
         self.streams.forget_silent(now_ns)
         for name, device in self._devices.items():
-            here = {detector for detector, placed in self._placed.items() if placed == name}
+            here = {detector for detector in self.able if self._placed.get(detector) == name}
             loads = self.streams.loads(here, now_ns, idle_interval_s=self._settings.idle_interval_s)
             waited = device.waited_s
             p95_s = percentiles(waited, (95,))[0] if waited else None
             device.waited_p95_s = p95_s or 0.0
             self._size_batches(loads)
-            if period_s:
-                device.periods_s.append((device.busy_s, period_s))
+            device.busyness.planned(now_ns)
             plan = device.planner.update(
                 loads,
                 self._costs,
                 self._sizes,
                 waited_p95_s=p95_s,
-                busy=device.busy,
+                busy=device.busyness.share,
             )
-            device.busy_s = 0.0
             waited.clear()
             self.streams.stretch(plan.stretch)
-        self._planned_ns = now_ns
         self.streams.refresh()
         return self.degraded()
 
@@ -244,7 +229,7 @@ class Desk:
         )
 
     def _detector_stats(self, name: str) -> DetectorStats:
-        device = self._placed.get(name, "")
+        device = self._placed.get(name, "") if name in self.able else ""
         waiting = self._devices[device].queue.waiting(detector=name) if device else 0
         stretch = self.streams.longest_stretch(name)
         return self._tallies[name].stats(device=device, waiting=waiting, stretch=stretch)
@@ -255,7 +240,7 @@ class Desk:
     def _wait_ns(self, name: str, device: str) -> int:
         """How long a window may wait for company; 0 when that would gain nothing."""
         cost = self._costs[name]
-        if self._devices[device].busy < HALF_BUSY:
+        if self._devices[device].busyness.share < HALF_BUSY:
             return 0
         if cost.fixed_s < WORTH_SHARING * cost.per_window_s:
             return 0

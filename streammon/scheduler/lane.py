@@ -153,7 +153,9 @@ class Lane:
         component = f"detector:{batch.detector}"
         if outcome.error is not None:
             cause = f"{type(outcome.error).__name__}: {outcome.error}"
-            if self._desk.failed(batch) or isinstance(outcome.error, Permanent):
+            if self._desk.failed(batch, ended_ns=outcome.ended_ns) or isinstance(
+                outcome.error, Permanent
+            ):
                 self._fail(batch.detector, cause)
             else:
                 self._news.tell(component, HealthState.DEGRADED, f"a batch was lost: {cause}")

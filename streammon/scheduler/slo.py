@@ -23,6 +23,8 @@ NEARLY = 0.95
 USED_GAIN = 0.3
 USED_FADES = 0.1
 """How fast the belief follows what is seen, and how fast it fades; per plan."""
+LEAST_SHARE = 0.05
+"""However little a stream counts, one window in twenty is looked at."""
 DEGRADED_BELOW = 0.97
 """A stream looked at less often than this share of what it is due is worth telling people."""
 WORTH_IT = 1.02
@@ -177,7 +179,9 @@ class Planner:
         }
         costs_s = [per_window[load.detector] for load in loads]
         level = self._settled(shares(loads, costs_s, self.capacity / self._used))
-        given = [min(1.0, level * load.priority / load.patience) for load in loads]
+        given = [
+            max(LEAST_SHARE, min(1.0, level * load.priority / load.patience)) for load in loads
+        ]
         due = [share * load.patience for share, load in zip(given, loads, strict=True)]
         takes = [load.rate_hz * cost_s for load, cost_s in zip(loads, costs_s, strict=True)]
         sweep_s = sum(

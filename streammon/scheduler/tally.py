@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from streammon.scheduler.slo import CostModel
 
+BUSY_OVER = 5
+"""Plans over which it is measured how busy a device is."""
 RECENT = 1024
 """Windows that the percentiles are taken over."""
 
@@ -63,6 +65,45 @@ class SchedulerStats:
     alert_within_s: float
     degraded: str
     """Why not everything can be looked at in time; empty when it can."""
+
+
+@dataclass(slots=True)
+class Busyness:
+    """How much of the last plans' periods a device has worked, a batch under way included."""
+
+    _given_ns: deque[int] = field(default_factory=deque)
+    """When each batch that has not ended was given to it."""
+    _counted_ns: int = 0
+    """Work up to here has been counted."""
+    _busy_ns: int = 0
+    """Worked since the last plan."""
+    _planned_ns: int | None = None
+    _periods_ns: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=BUSY_OVER))
+
+    def given(self, now_ns: int) -> None:
+        self._given_ns.append(now_ns)
+
+    def ended(self, now_ns: int) -> None:
+        """The batch given first has ended."""
+        self._count(now_ns)
+        self._given_ns.popleft()
+
+    def planned(self, now_ns: int) -> None:
+        """A period ends here, and the next begins."""
+        self._count(now_ns)
+        if self._planned_ns is not None:
+            self._periods_ns.append((self._busy_ns, now_ns - self._planned_ns))
+        self._planned_ns, self._busy_ns = now_ns, 0
+
+    @property
+    def share(self) -> float:
+        period_ns = sum(period for _, period in self._periods_ns)
+        return sum(busy for busy, _ in self._periods_ns) / period_ns if period_ns else 0.0
+
+    def _count(self, now_ns: int) -> None:
+        if self._given_ns:
+            self._busy_ns += max(0, now_ns - max(self._counted_ns, self._given_ns[0]))
+        self._counted_ns = max(self._counted_ns, now_ns)
 
 
 @dataclass(slots=True)

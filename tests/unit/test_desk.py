@@ -105,7 +105,7 @@ def test_overload_neither_starves_anyone_nor_lets_windows_grow_old(
     simulation = Simulation(found, senders(count), CPU)
     simulation.run(105.0)
     shares = simulation.shares(since_s=5.0)
-    assert min(shares.values()) >= 0.8 * max(shares.values()) - 2
+    assert min(shares.values()) >= 0.85 * max(shares.values()) - 2
     all_once_s = sum(count * each.takes_s(1) for each in found)
     longest_s = max(each.takes_s(each.max_batch) for each in found)
     assert max(simulation.ages_s()) <= CPU.batch_wait_s + all_once_s + 2 * longest_s
@@ -278,7 +278,7 @@ def test_a_detector_that_fails_in_a_row_is_given_up_and_its_windows_with_it() ->
     desk = a_desk(Timed())
     for number in range(MOST_FAILURES):
         desk.submit("timed", window_of("s", number, 0), 0)
-        assert desk.failed(taken(desk)) is (number == MOST_FAILURES - 1)
+        assert desk.failed(taken(desk), ended_ns=10**12) is (number == MOST_FAILURES - 1)
     desk.submit("timed", window_of("s", 9, 0), 0)
     desk.drop("timed")
     assert not desk.submit("timed", window_of("s", 10, 0), 0)
@@ -293,7 +293,7 @@ def test_a_success_in_between_forgives_the_failures() -> None:
         desk.submit("timed", window_of("s", number, 0), 0)
         batch = taken(desk)
         if number % MOST_FAILURES:
-            assert not desk.failed(batch)
+            assert not desk.failed(batch, ended_ns=10**12)
         else:
             results = [result_of(window, "timed") for window in batch.windows]
             desk.finished(batch, results, took_s=0.01, ended_ns=0)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streammon.scheduler.slo import (
+    LEAST_SHARE,
     LOOSEN_AFTER,
     MOST_BUSY,
     CostModel,
@@ -181,6 +182,13 @@ def test_too_much_is_stretched_to_fit_and_said() -> None:
     assert plan.degraded
 
 
+def test_however_little_a_stream_counts_it_is_not_forgotten() -> None:
+    asked = [Load(number, "d", 1.0, 1e6 if number else 1.0) for number in range(100)]
+    cost = {"d": learnt(0.0, 0.05, [1, 2, 4] * 6)}
+    plan = planner().update(asked, cost, {"d": 8}, waited_p95_s=0.1, busy=0.0)
+    assert plan.stretch[0] == pytest.approx(1 / LEAST_SHARE)
+
+
 def test_it_recovers_but_not_at_the_first_sign() -> None:
     plans = planner()
     update(plans, 40, 0.05)
@@ -236,6 +244,6 @@ def test_whatever_happens_nobody_is_left_out(
     for streams, each_s, waited_s, busy in steps:
         plan = update(plans, streams, each_s, waited_s=waited_s, busy=busy)
         assert len(plan.stretch) == streams
-        assert all(1.0 <= factor < math.inf for factor in plan.stretch.values())
+        assert all(1.0 <= factor <= 1 / LEAST_SHARE for factor in plan.stretch.values())
         for one, other in itertools.pairwise(plan.stretch.values()):
             assert one == other, "equals are treated equally"
