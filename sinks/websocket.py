@@ -173,6 +173,10 @@ class WebSocketSink:
         await self._hub.serve(_Peer(connection))
 
 
+ROOM_BYTES = 64 * 1024
+"""A client that is this far behind is waited for."""
+
+
 class _Peer:
     """A `Connection` on the websockets library."""
 
@@ -187,7 +191,7 @@ class _Peer:
 
     async def _send(self, message: Message) -> None:
         """Write at once while there is room, which takes a third of the time; else wait."""
-        if self._connection.transport.get_write_buffer_size() == 0:
+        if self._connection.transport.get_write_buffer_size() < ROOM_BYTES:
             broadcast((self._connection,), message)
             return
         try:
