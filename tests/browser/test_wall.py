@@ -81,9 +81,15 @@ async def test_an_incident_that_closes_lets_go_of_the_banner_and_stays_in_the_li
         await opened.page.locator("#alarm").wait_for()
         await monitor.alert("gate", "freeze", AlertState.CLOSED, severity=Severity.WARNING)
         await opened.page.locator("#alarm").wait_for(state="hidden")
-        assert await opened.tile("gate").get_attribute("data-alarm") == "none"
-        assert "closed" in await text(opened, "#incident-list .incident")
-        assert await text(opened, "#incidents-count") == "0 open, 1 incident"
+        await opened.wait_for(  # the parts of the page are drawn one after the other
+            "() => document.querySelector('#incidents-count').textContent === '0 open, 1 incident'"
+        )
+        await opened.wait_for(
+            "() => document.querySelector('#incident-list .incident').textContent"
+            ".includes('closed')"
+        )
+        await opened.page.locator("[data-alarm='none']").first.wait_for()
+        assert await opened.page.locator("[data-alarm]:not([data-alarm='none'])").count() == 0
 
 
 async def test_the_most_severe_open_incident_is_the_one_in_the_banner() -> None:
