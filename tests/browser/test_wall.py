@@ -58,7 +58,7 @@ async def test_an_alert_appears_without_reload_with_its_reason_and_picture() -> 
         await opened.page.locator("#alarm").wait_for()
         assert await text(opened, "#alarm-title") == "Voice spoof on lobby"
         assert await text(opened, "#alarm-why") == why, "it is text, not markup"
-        assert await opened.tile("lobby").get_attribute("data-alarm") == "critical"
+        await opened.page.locator('[data-stream="lobby"][data-alarm="critical"]').wait_for()
         assert "voice spoof" in await text(opened, '[data-stream="lobby"] .tile-alarm')
         row = opened.page.locator("#incident-list .incident")
         assert "critical" in await row.inner_text()
@@ -69,7 +69,7 @@ async def test_an_alert_appears_without_reload_with_its_reason_and_picture() -> 
         await opened.wait_for(
             "() => document.querySelector('#announcer').textContent.startsWith('Alert, critical')"
         )
-        assert await opened.page.title() == "(1) night-desk · streammon"
+        await opened.wait_for("() => document.title === '(1) night-desk · streammon'")
         assert await opened.page.evaluate("window.sameDocument")
 
 
