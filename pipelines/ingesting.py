@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from streammon.core.ports import Clock, Demand, SourceContext
 from streammon.core.types import HealthState, Item, StreamId
@@ -30,7 +31,7 @@ async def ingest_all(
             group.create_task(
                 keep_running(
                     f"stream:{stream.stream}",
-                    lambda stream=stream, context=context: _ingest(stream, context, take),  # type: ignore[misc]
+                    partial(_ingest, stream, context, take),
                     clock=clock,
                     report=report,
                     supervision=supervision,
