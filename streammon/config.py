@@ -168,6 +168,15 @@ def state_folder() -> Path:
     return (Path(home) if home else Path.home() / ".local" / "state") / "streammon"
 
 
+def models_folder() -> Path:
+    """Where pulled models are kept: `$STREAMMON_MODELS`, else `$XDG_DATA_HOME/streammon/models`."""
+    chosen = os.environ.get("STREAMMON_MODELS")
+    if chosen:
+        return Path(chosen)
+    home = os.environ.get("XDG_DATA_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "share") / "streammon" / "models"
+
+
 def has_display() -> bool:
     """Whether a browser window could be shown to the person who runs this."""
     if sys.platform.startswith(("win", "darwin")):

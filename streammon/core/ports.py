@@ -135,6 +135,42 @@ class Detector(Protocol):
         """Windows with the same bucket can be stacked into one batch."""
 
 
+@runtime_checkable
+class Evictable(Protocol):
+    """A detector whose weights can leave the device and come back, so that models share memory.
+
+    `load` puts them there, the first time and after each `unload`.
+    """
+
+    @property
+    def resident_bytes(self) -> int:
+        """Bytes that its weights take on the device now; 0 before `load` and after `unload`."""
+
+    def unload(self) -> None:
+        """Free what `load` took. Blocking, on the device's thread, never during `score`."""
+
+
+@runtime_checkable
+class Repeatable(Protocol):
+    """A detector that says the same of the same window content, whenever and wherever it is seen.
+
+    One that remembers earlier windows must not offer this.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever its answers might: weights' hash, settings, version. Once loaded."""
+
+
+@runtime_checkable
+class Elsewhere(Protocol):
+    """A detector that mostly waits for another machine: it gets a thread of its own."""
+
+    @property
+    def longest_wait_s(self) -> float:
+        """How long one `score` may take, retries and all, before it must have come back."""
+
+
 class Rule(Protocol):
     """Turns results into evidence. Pure: the same history gives the same evidence."""
 

@@ -222,6 +222,41 @@ class DetectionResult:
         if self.confidence is not None and not 0.0 <= self.confidence <= 1.0:
             raise ValueError(f"{self.detector}: confidence {self.confidence} is not in 0..1")
 
+    @classmethod
+    def of(
+        cls,
+        window: Window,
+        *,
+        detector: str,
+        kind: str,
+        model_used: str,
+        confidence: float | None = None,
+        abstained: str | None = None,
+        is_ai_generated: bool | None = None,
+        regions: tuple[Region, ...] = (),
+        details: Mapping[str, Json] | None = None,
+        processing_time_s: float = 0.0,
+    ) -> DetectionResult:
+        """What `detector` says of `window`: either a confidence or why it abstains."""
+        return cls(
+            stream=window.stream,
+            detector=detector,
+            kind=kind,
+            modality=window.modality,
+            epoch=window.epoch,
+            start_s=window.start_s,
+            end_s=window.end_s,
+            captured_ns=window.captured_ns,
+            confidence=confidence,
+            model_used=model_used,
+            is_ai_generated=is_ai_generated,
+            abstained=abstained,
+            regions=regions,
+            details=details or {},
+            processing_time_s=processing_time_s,
+            participant=window.participant,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

@@ -106,21 +106,15 @@ class ChatFlood:
         few = memory.recent < self._settings.least_messages
         weighed = [] if few else strongest(memory, now_s=window.end_s)
         confidence = max(UNREMARKABLE, weighed[0][0]) if weighed else UNREMARKABLE
-        return DetectionResult(
-            stream=window.stream,
+        return DetectionResult.of(
+            window,
             detector=self.name,
             kind=KIND,
-            modality=window.modality,
-            epoch=window.epoch,
-            start_s=window.start_s,
-            end_s=window.end_s,
-            captured_ns=window.captured_ns,
-            confidence=None if few else round(min(MOST, max(LEAST, confidence)), 4),
             model_used=MODEL,
+            confidence=None if few else round(min(MOST, max(LEAST, confidence)), 4),
             abstained=f"fewer than {self._settings.least_messages} messages" if few else None,
             details={} if few else self._details(memory.recent, weighed),
             processing_time_s=time.perf_counter() - started_s,
-            participant=window.participant,
         )
 
     def _details(self, messages: int, weighed: Sequence[tuple[float, Group]]) -> dict[str, Json]:

@@ -137,21 +137,15 @@ class Freeze:
         }
         found = judge[window.modality](window)
         abstained = found if isinstance(found, str) else None
-        return DetectionResult(
-            stream=window.stream,
+        return DetectionResult.of(
+            window,
             detector=self.name,
             kind=KIND,
-            modality=window.modality,
-            epoch=window.epoch,
-            start_s=window.start_s,
-            end_s=window.end_s,
-            captured_ns=window.captured_ns,
-            confidence=None if isinstance(found, str) else round(min(found.confidence, MOST), 4),
             model_used=MODEL,
+            confidence=None if isinstance(found, str) else round(min(found.confidence, MOST), 4),
             abstained=abstained,
             details={} if isinstance(found, str) else {"cause": found.cause, **found.details},
             processing_time_s=time.perf_counter() - started_s,
-            participant=window.participant,
         )
 
     def _pictures_of(self, window: Window) -> Finding | str:

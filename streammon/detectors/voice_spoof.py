@@ -183,22 +183,16 @@ class VoiceSpoof:
         elif logit is not None:
             confidence = loaded.confidence(logit)
             details["logit"] = round(logit, 4)
-        return DetectionResult(
-            stream=window.stream,
+        return DetectionResult.of(
+            window,
             detector=self.name,
             kind=self.kind,
-            modality=window.modality,
-            epoch=window.epoch,
-            start_s=window.start_s,
-            end_s=window.end_s,
-            captured_ns=window.captured_ns,
-            confidence=confidence,
             model_used=loaded.name,
+            confidence=confidence,
             is_ai_generated=None if confidence is None else confidence >= loaded.threshold,
             abstained=reason,
             details=details,
             processing_time_s=processing_time_s,
-            participant=window.participant,
         )
 
 
