@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from av.container import InputContainer
 
 from streammon.core.errors import StreammonError
-from streammon.core.types import Item
+from streammon.core.types import Item, Modality
 from streammon.ingest.av_epoch import NOTHING, Epoch, Outlet
 from streammon.ingest.av_input import Input, chosen
 from streammon.ingest.av_packets import packets
 from streammon.ingest.pace import Pacer
+from streammon.ingest.track_watch import TrackWatch
 from streammon.ingest.untimed import UntimedStart
 from streammon.media.parameter_sets import parameter_sets
 from streammon.media.tracks import MediaPacket
@@ -32,8 +33,8 @@ CONTAINER_TICKS = 1_000_000
 class Connection:
     """One open container. For one thread, for one use.
 
-    With a `pacer`, items come in real time. A change of size, codec or parameter sets, or
-    media time that starts again, begins a new epoch.
+    With a `pacer`, items come in real time; a `watch` sees every packet arrive. A change of
+    size, codec or parameter sets, or media time that starts again, begins a new epoch.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class Connection:
         video: bool,
         audio: bool,
         pacer: Pacer | None,
+        watch: TrackWatch | None,
         leaving: threading.Event,
     ) -> None:
         self._container = container
         self._source = source
         self._outlet = outlet
         self._pacer = pacer
+        self._watch = watch
         self._leaving = leaving
         self._video, self._audio = chosen(container, video=video, audio=audio)
         self._video_tick_s = float(getattr(self._video, "time_base", None) or 0)
@@ -92,10 +95,12 @@ class Connection:
         start = UntimedStart(self._video)
         for packet in packets(self._container, self._source, self._leaving):
             index = packet.stream_index
+            if index not in (video, audio):
+                continue
+            if self._watch is not None:
+                self._watch.saw(Modality.VIDEO if index == video else Modality.AUDIO)
             if index == audio:
                 made = self._take_audio(packet)
-            elif index != video:
-                continue
             elif packet.dts is None or start.holding:
                 made = [item for timed in start.push(packet) for item in self._take_video(timed)]
             else:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,15 +15,16 @@ from av.container import InputContainer
 
 from streammon.core.errors import Permanent, StreammonError
 from streammon.core.ports import Clip, Demand, SourceContext
-from streammon.core.types import Item, Modality, StreamId, VideoFrame
+from streammon.core.types import HealthState, Item, Modality, StreamId, VideoFrame
 from streammon.flow.channel import WhenFull
 from streammon.flow.threads import on_thread
 from streammon.ingest.av_epoch import Numbering, Outlet
-from streammon.ingest.av_input import Input, opened
+from streammon.ingest.av_input import Input, adapted_to, opened
 from streammon.ingest.av_packets import is_live
 from streammon.ingest.av_reader import Connection
 from streammon.ingest.interrupt import interruptible
 from streammon.ingest.pace import Pacer
+from streammon.ingest.track_watch import TrackWatch
 from streammon.media.clips import ClipShelf
 
 log = logging.getLogger(__name__)
@@ -74,11 +77,18 @@ class AvSource:
     async def open(self, context: SourceContext) -> AsyncIterator[AsyncIterator[Item]]:
         """One connection. Leaving waits for the thread: 0.2 s at most, whatever it waits for."""
         outlet = self._outlet(context.demand, self._numbers, lambda _: context.clock.now_ns())
+        loop = asyncio.get_running_loop()
+
+        def tell(cause: str) -> None:
+            if cause:
+                log.warning("track_missing", extra={"stream": self.stream, "cause": cause})
+            state = HealthState.DEGRADED if cause else HealthState.UP
+            loop.call_soon_threadsafe(context.report, state, cause)
 
         def items(leaving: threading.Event) -> Iterator[Item]:
             with interruptible(leaving):
                 try:
-                    yield from self._play(outlet, leaving)
+                    yield from self._play(outlet, leaving, tell)
                 except StreammonError:
                     if not leaving.is_set():
                         raise
@@ -103,26 +113,36 @@ class AvSource:
         with opened(self._source, worked_before=False) as container:
             if is_live(container, self._source):
                 raise Permanent("its length is not known: it cannot be replayed")
-            connection = self._connection(container, outlet, None, threading.Event())
+            connection = self._connection(self._source, container, outlet)
             yield from _in_order(connection)
 
     def clip(self, epoch: int, start_s: float, end_s: float) -> Clip | None:
         """See `ports.ClipSource`. Raw pictures (a webcam, lavfi) are not kept: `None`."""
         return self._shelf.clip(epoch, start_s, end_s)
 
-    def _play(self, outlet: Outlet, leaving: threading.Event) -> Iterator[Item]:
+    def _play(
+        self, outlet: Outlet, leaving: threading.Event, tell: Callable[[str], None]
+    ) -> Iterator[Item]:
         """The items of one connection, or of as many rounds as a looping recording is read."""
         pacer = Pacer()
         while not leaving.is_set():
             with opened(self._source, worked_before=self._worked_before) as container:
                 self._worked_before = True
-                live = is_live(container, self._source)
+                source = adapted_to(container.format.name, self._source) or self._source
+                live = is_live(container, source)
                 paced = self._reading.paced
                 if paced is None:  # HLS comes a segment at a time, live or not
                     paced = not live or container.format.name == "hls"
                 log.info("stream_opened", extra={"stream": self.stream, "live": live})
                 before = outlet.numbers.epochs
-                connection = self._connection(container, outlet, pacer if paced else None, leaving)
+                connection = self._connection(
+                    source,
+                    container,
+                    outlet,
+                    pacer=pacer if paced else None,
+                    watch=TrackWatch(source.stall_s, tell, time.monotonic) if live else None,
+                    leaving=leaving,
+                )
                 yield from connection.items()
             pacer.next_epoch()
             if not self._reading.loop:
@@ -132,19 +152,23 @@ class AvSource:
 
     def _connection(
         self,
+        source: Input,
         container: InputContainer,
         outlet: Outlet,
-        pacer: Pacer | None,
-        leaving: threading.Event,
+        *,
+        pacer: Pacer | None = None,
+        watch: TrackWatch | None = None,
+        leaving: threading.Event | None = None,
     ) -> Connection:
         return Connection(
             container,
-            self._source,
+            source,
             outlet,
             video=self._reading.video,
             audio=self._reading.audio,
             pacer=pacer,
-            leaving=leaving,
+            watch=watch,
+            leaving=leaving or threading.Event(),
         )
 
     def _outlet(

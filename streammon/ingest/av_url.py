@@ -42,7 +42,7 @@ class AvUrlConfig(AdapterConfig):
     loop: bool = False
     open_timeout_s: PositiveFloat = 10.0
     stall_s: PositiveFloat = 5.0
-    """Age of the last packet at which the connection counts as dead."""
+    """Age of the last packet at which the connection counts as dead, or a track as missing."""
     pre_roll_s: float = Field(10.0, ge=0.0, le=600.0)
     """Seconds of packets kept for clips."""
     max_ring_mb: PositiveInt = 32

@@ -15,7 +15,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 PACKAGES = (
@@ -26,8 +26,10 @@ START_S = 40.0
 
 LIVE = (
     "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=180,framerate=25/1 "
-    "! x264enc tune=zerolatency key-int-max=25 speed-preset=ultrafast ! rtph264pay name=pay0 pt=96 "
-    "audiotestsrc is-live=true ! audioconvert ! avenc_aac ! rtpmp4gpay name=pay1 pt=97 )"
+    "! valve name=video ! x264enc tune=zerolatency key-int-max=25 speed-preset=ultrafast "
+    "! rtph264pay name=pay0 pt=96 "
+    "audiotestsrc is-live=true ! valve name=audio ! audioconvert ! avenc_aac "
+    "! rtpmp4gpay name=pay1 pt=97 )"
 )
 SILENT = (
     "( videotestsrc is-live=true ! video/x-raw,width=160,height=90,framerate=1/1 "
@@ -77,7 +79,7 @@ class RtspServer:
     def start(self) -> None:
         """Start, on the port of the time before if there was one, and wait until it listens."""
         command = [SYSTEM_PYTHON, __file__, str(self.port), self._file, *(self._login or ())]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         readable, _, _ = select.select([self._process.stdout], [], [], START_S)
         line = self._process.stdout.readline() if readable else b""
@@ -92,7 +94,9 @@ class RtspServer:
             return
         self._process.kill()
         self._process.wait()
+        assert self._process.stdin is not None
         assert self._process.stdout is not None
+        self._process.stdin.close()
         self._process.stdout.close()
         self._process = None
 
@@ -102,6 +106,20 @@ class RtspServer:
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
+
+    def hold_back(self, track: Literal["video", "audio"]) -> None:
+        """From now on /live sends nothing of this track; the other goes on."""
+        self._command(f"{track} off")
+
+    def let_through(self, track: Literal["video", "audio"]) -> None:
+        """/live sends the track again."""
+        self._command(f"{track} on")
+
+    def _command(self, line: str) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n".encode())
+        self._process.stdin.flush()
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
@@ -122,16 +140,32 @@ def _serve(port: str, file: str, *login: str) -> None:
     server.set_address("127.0.0.1")
     server.set_service(port)
     permissions = _demand_login(rtsp, server, *login) if login else None
+    live: list[Any] = []
     for path, launch in (("live", LIVE), ("slow", SILENT), ("file", FILE.format(path=file))):
         factory = rtsp.RTSPMediaFactory()
         factory.set_launch(launch)
         factory.set_shared(True)
         if permissions is not None:
             factory.set_permissions(permissions)
+        if path == "live":
+            factory.connect("media-configure", lambda _, media: live.append(media.get_element()))
         server.get_mount_points().add_factory(f"/{path}", factory)
     server.attach(None)
+    glib.io_add_watch(sys.stdin, glib.PRIORITY_DEFAULT, glib.IO_IN, lambda *_: _obey(live))
     print("ready", server.get_bound_port(), flush=True)
     glib.MainLoop().run()
+
+
+def _obey(live: list[Any]) -> bool:
+    """Set the valves of the newest /live as standard input says: `video off`, `audio on`.
+
+    Returns whether more may come.
+    """
+    data = os.read(sys.stdin.fileno(), 4096)
+    for line in data.decode().splitlines():
+        track, _, state = line.partition(" ")
+        live[-1].get_by_name(track).set_property("drop", state == "off")
+    return bool(data)
 
 
 def _demand_login(rtsp: Any, server: Any, user: str, password: str) -> Any:

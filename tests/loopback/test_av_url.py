@@ -15,7 +15,7 @@ from fractions import Fraction
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -25,11 +25,11 @@ from av.video.codeccontext import VideoCodecContext
 from streammon.core.clock import MonotonicClock
 from streammon.core.errors import Permanent, Retryable, StreammonError
 from streammon.core.ports import SourceContext
-from streammon.core.types import AudioChunk, Item, StreamId, VideoFrame
+from streammon.core.types import AudioChunk, HealthState, Item, StreamId, VideoFrame
 from streammon.ingest.av_source import AvSource
 from streammon.ingest.av_url import AvUrlConfig
 from tests.clips import Recipe, decode_all, write_clip
-from tests.fakes import WantAll
+from tests.fakes import Reports, WantAll
 from tests.loopback.rtsp_server import RtspServer, why_missing
 
 CAM = StreamId("cam")
@@ -65,9 +65,10 @@ def source(url: str, **settings: Any) -> AvSource:
 
 @asynccontextmanager
 async def opened(
-    from_source: AvSource, *, interval_s: float = 0.2
+    from_source: AvSource, *, interval_s: float = 0.2, reports: Reports | None = None
 ) -> AsyncGenerator[AsyncIterator[Item]]:
-    context = SourceContext(WantAll(interval_s), MonotonicClock(), lambda state, cause: None)
+    told = Reports() if reports is None else reports
+    context = SourceContext(WantAll(interval_s), MonotonicClock(), told)
     async with from_source.open(context) as items:
         yield items
 
@@ -77,6 +78,15 @@ async def some(items: AsyncIterator[Item], count: int) -> list[Item]:
     async for item in items:
         got.append(item)
         if len(got) == count:
+            break
+    return got
+
+
+async def some_until(items: AsyncIterator[Item], enough: Callable[[], bool]) -> list[Item]:
+    got: list[Item] = []
+    async for item in items:
+        got.append(item)
+        if enough():
             break
     return got
 
@@ -166,6 +176,32 @@ class TestRtsp:
         assert str(failure) == "no packets for 2 s"
         assert time.monotonic() - frozen_s[0] < 10.0
         server.thaw()
+
+    @pytest.mark.parametrize(
+        ("track", "cause"),
+        [
+            ("video", "no picture for 3 s while sound goes on"),
+            ("audio", "no sound for 3 s while the picture goes on"),
+        ],
+    )
+    async def test_a_track_that_stops_alone_is_told_of_and_the_other_goes_on(
+        self, server: RtspServer, track: Literal["video", "audio"], cause: str
+    ) -> None:
+        kind, other = (VideoFrame, AudioChunk) if track == "video" else (AudioChunk, VideoFrame)
+        reports = Reports()
+        async with opened(source(server.url("live"), stall_s=3.0), reports=reports) as items:
+            got = await some(items, 10)
+            assert {type(item) for item in got} == {VideoFrame, AudioChunk}
+            server.hold_back(track)
+            missing = await some_until(items, lambda: bool(reports))
+            assert reports == [(HealthState.DEGRADED, cause)]
+            assert sum(isinstance(item, other) for item in missing) > 5
+            server.let_through(track)
+            back = await some_until(items, lambda: len(reports) > 1)
+            assert reports[1:] == [(HealthState.UP, "")]
+            back += await some(items, 20)
+        assert any(isinstance(item, kind) for item in back)
+        assert {item.epoch for item in (*got, *missing, *back)} == {0}, "one connection"
 
     async def test_leaving_a_frozen_server_takes_no_time(self, server: RtspServer) -> None:
         async with opened(source(server.url("live"), stall_s=30.0)) as items:
