@@ -147,7 +147,7 @@ class ChatJsonl:
                 if leaving.is_set():
                     return
                 yield replace(message, captured_ns=now_ns())
-            if not self._settings.loop:
+            if leaving.is_set() or not self._settings.loop:
                 return
             if self._numbers.seq == seen:
                 raise Permanent(f"{self._settings.path}: there is nothing in it to loop")
