@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from streammon.core.ports import Source
+from streammon.core.ports import RealTime, Source
 from streammon.core.types import (
     AudioChunk,
     Item,
@@ -17,6 +17,7 @@ from streammon.core.types import (
     Window,
     WindowSpec,
 )
+from streammon.windows.live_time import LiveTime
 from streammon.windows.sliding import Windower, make_windower
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ class Stream:
         self.participants: set[str] = set()
         self.frames: deque[VideoFrame] = deque(maxlen=KEPT_FRAMES)
         self._submit = submit
+        self._real_time = isinstance(source, RealTime) and source.real_time
+        self._live_time: LiveTime | None = None
         self._windowers: dict[tuple[str, Modality, WindowSpec], Windower] = {}
 
     @property
@@ -73,22 +76,41 @@ class Stream:
 
     def take(self, item: Item) -> None:
         """Note the item and submit every window that it completes."""
+        if self._real_time:
+            self._note_time(item)
         self.epoch, self.media_s, self.captured_ns = item.epoch, item.media_s, item.captured_ns
         if isinstance(item, VideoFrame):
             self.frames.append(item)
         for names, windower in self._interested(item):
-            for window in windower.push(item):
-                for name in names:
-                    self._submit(name, window)
+            self._hand_over(names, windower.push(item))
+
+    def advance(self, now_ns: int) -> None:
+        """Submit every window of text that is complete because the clock has come to `now_ns`.
+
+        For a source whose media time is real time; of any other, nothing.
+        """
+        if self._live_time is None:
+            return
+        media_s = self._live_time.now_s(now_ns)
+        for (_, modality, spec), windower in self._windowers.items():
+            self._hand_over(self._names(modality, spec), windower.advance(media_s))
 
     def finish(self) -> None:
         """Submit what is begun and at least half full: nothing more will come."""
         for (participant, modality, spec), windower in self._windowers.items():
-            names = self._names(modality, spec)
-            for window in windower.flush():
-                assert window.participant == participant
-                for name in names:
-                    self._submit(name, window)
+            windows = windower.flush()
+            assert all(window.participant == participant for window in windows)
+            self._hand_over(self._names(modality, spec), windows)
+
+    def _note_time(self, item: Item) -> None:
+        if self._live_time is None or item.epoch != self.epoch:
+            self._live_time = LiveTime(item.media_s, item.captured_ns)
+        self._live_time.saw(item.media_s, item.captured_ns)
+
+    def _hand_over(self, names: Iterable[str], windows: Iterable[Window]) -> None:
+        for window in windows:
+            for name in names:
+                self._submit(name, window)
 
     def _interested(self, item: Item) -> Iterable[tuple[tuple[str, ...], Windower]]:
         modality = modality_of(item)

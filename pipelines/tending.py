@@ -20,7 +20,11 @@ GONE_AFTER_S = {HealthState.ENDED: 2.0, HealthState.FAILED: 2.0, HealthState.RET
 
 
 class Tending:
-    """Closes incidents of streams that are gone, passes viewers' wishes on, keeps the figures."""
+    """What time alone brings about, and the figures.
+
+    Ends the windows of chats that are quiet, closes incidents of streams that are gone, passes
+    viewers' wishes on.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class Tending:
 
     async def _tend(self, stream: Stream, now_ns: int) -> None:
         name = stream.stream
+        stream.advance(now_ns)
         looked_at = self._looked_at(name)
         self._scheduler.set_viewer_interval(name, self._viewer_interval_s if looked_at else None)
         health = self._board.of(f"stream:{name}")

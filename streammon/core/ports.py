@@ -55,7 +55,7 @@ class SourceContext:
     """Tell people of a state between up and failed: `report(HealthState.DEGRADED, "...")`.
 
     Call it on the event loop only. The ingest stage itself reports starting, up (at the
-    first item), retrying, failed and ended.
+    first item), retrying, failed and ended; up after a degraded of its own is the source's.
     """
 
 
@@ -71,6 +71,17 @@ class Source(Protocol):
     modalities: frozenset[Modality]
 
     def open(self, context: SourceContext) -> AbstractAsyncContextManager[AsyncIterator[Item]]: ...
+
+
+@runtime_checkable
+class RealTime(Protocol):
+    """A source that says whether a second of its media time lasts a second.
+
+    Where it does, as in a live chat, time goes on between items: a window of text that ends
+    while nobody writes is scored then, not when the next message comes.
+    """
+
+    real_time: bool
 
 
 @runtime_checkable

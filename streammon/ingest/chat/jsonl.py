@@ -84,12 +84,16 @@ class BadLines:
 
 
 class ChatJsonl:
-    """Satisfies `ports.Source` and `ports.Recording`. Reads on a thread of its own."""
+    """Satisfies `ports.Source`, `ports.RealTime` and `ports.Recording`.
+
+    Reads on a thread of its own.
+    """
 
     modalities = frozenset({Modality.TEXT})
 
     def __init__(self, stream: StreamId, settings: ChatJsonlConfig) -> None:
         self.stream = stream
+        self.real_time = settings.follow or settings.path == STDIN
         self._settings = settings
         self._numbers = Numbers()
         self._opened_before = False
@@ -133,8 +137,8 @@ class ChatJsonl:
         self, leaving: threading.Event, now_ns: Callable[[], int], bad: BadLines
     ) -> Iterator[Item]:
         stamper = Stamper(self.stream, self._numbers)
-        recording = not self._settings.follow and self._settings.path != STDIN
-        pacer = Pacer() if recording and self._settings.pace == "realtime" else None
+        paced = not self.real_time and self._settings.pace == "realtime"
+        pacer = Pacer() if paced else None
         while not leaving.is_set():
             opened_ns, seen = now_ns(), self._numbers.seq
             for line in self._lines(leaving, stamper):
