@@ -1,4 +1,7 @@
-"""Reads weight files: safetensors only, never pickle, and only the very bytes that were meant."""
+"""Reads weight files: safetensors, never pickle, and only the very bytes that were meant.
+
+Files that others made in other formats are read by `checkpoints`, on the same terms.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ class Weights:
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str]
     path: Path
+    sha256: str
 
     def number(self, name: str) -> float:
         """A number from the metadata. Raises `Permanent` when it is not there or is none."""
@@ -42,8 +46,17 @@ class Weights:
         except RuntimeError as error:
             raise Permanent(
                 f"{self.path}: these weights are not for {type(model).__name__}; "
-                f"use the file made for this version ({_first_line(error)})"
+                f"use the file made for this version ({first_line(error)})"
             ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """The bytes of a weight file, once they are known to be those that were meant."""
+
+    path: Path
+    data: bytes
+    sha256: str
 
 
 def read_weights(path: Path, *, sha256: str | None) -> Weights:
@@ -52,6 +65,11 @@ def read_weights(path: Path, *, sha256: str | None) -> Weights:
     Blocking. Raises `Permanent` with what to do when the file is missing, too big, damaged or
     another one than was meant. `sha256=None` takes any well-formed file.
     """
+    return parse_safetensors(read_pinned(path, sha256=sha256))
+
+
+def read_pinned(path: Path, *, sha256: str | None) -> WeightFile:
+    """The bytes of a weight file of any format, at most 64 MiB, if they have this SHA-256."""
     data = _read(path)
     found = hashlib.sha256(data).hexdigest()
     if sha256 is not None and found != sha256.lower():
@@ -59,17 +77,22 @@ def read_weights(path: Path, *, sha256: str | None) -> Weights:
             f"{path}: SHA-256 is {found}, expected {sha256.lower()}; the file is damaged or of "
             "another version: install streammon again, or name the hash of the file you mean"
         )
+    return WeightFile(path, data, found)
+
+
+def parse_safetensors(file: WeightFile) -> Weights:
+    """The tensors of a safetensors file. Raises `Permanent` when it is none."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
-        tensors = load(data)
-        metadata = _metadata(data)
+        tensors = load(file.data)
+        metadata = _metadata(file.data)
     except (SafetensorError, ValueError, KeyError) as error:
         raise Permanent(
-            f"{path}: not a safetensors file ({_first_line(error)}); fetch or train it again"
+            f"{file.path}: not a safetensors file ({first_line(error)}); fetch or train it again"
         ) from error
-    return Weights(tensors, metadata, path)
+    return Weights(tensors, metadata, file.path, file.sha256)
 
 
 def _read(path: Path) -> bytes:
@@ -95,6 +118,7 @@ def _metadata(data: bytes) -> Mapping[str, str]:
     return metadata
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What a library said, short enough for one of our own sentences."""
     lines = str(error).strip().splitlines()
     return " ".join(line.strip() for line in lines[:2])[:200] if lines else type(error).__name__

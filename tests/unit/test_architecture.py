@@ -192,8 +192,21 @@ def test_only_the_config_reads_the_environment() -> None:
 )
 def test_what_is_banned_is_not_called(banned: str) -> None:
     found = offences(lambda node: isinstance(node, ast.Call) and dotted(node.func) == banned)
-    wall_clock = {"sinks/wire.py"} if banned == "time.time" else set()
-    assert [place for place in found if place.rpartition(":")[0] not in wall_clock] == []
+    allowed = {
+        "time.time": {"sinks/wire.py"},
+        "torch.load": {"streammon/detectors/checkpoints.py"},  # see the test below
+    }.get(banned, set())
+    assert [place for place in found if place.rpartition(":")[0] not in allowed] == []
+
+
+def test_torch_reads_foreign_files_with_its_allow_list_only() -> None:
+    def trusting(node: ast.AST) -> bool:
+        if not isinstance(node, ast.Call) or dotted(node.func) != "torch.load":
+            return False
+        given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        return given.get("weights_only") != "True"
+
+    assert offences(trusting) == []
 
 
 def test_nothing_is_unpickled_or_given_to_a_shell() -> None:
@@ -201,7 +214,8 @@ def test_nothing_is_unpickled_or_given_to_a_shell() -> None:
         if isinstance(node, ast.Import):
             return any(alias.name.split(".")[0] in {"pickle", "shelve"} for alias in node.names)
         if isinstance(node, ast.ImportFrom):
-            return node.module in {"pickle", "shelve"}
+            only_the_error = {alias.name for alias in node.names} == {"UnpicklingError"}
+            return node.module in {"pickle", "shelve"} and not only_the_error
         return (
             isinstance(node, ast.keyword)
             and node.arg == "shell"
