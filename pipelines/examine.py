@@ -1,17 +1,24 @@
 """One recording through detectors: every window, in media order, with no clock and no concurrency.
 
-What `replay`, `eval` and `detect` have in common. The same input gives the same results.
+What `replay`, `eval` and `detect` have in common. The same input gives the same results. What is
+shorter than a window of a look is looked at once, as one window of all there is: whether that is
+enough to judge is for the detector to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from streammon.core.errors import Permanent
 from streammon.core.ports import Detector, Recording, Source
-from streammon.core.types import DetectionResult, Item, Modality, Window
-from streammon.pipelines.streams import Look, Stream
+from streammon.core.types import DetectionResult, Item, Modality, StreamId, VideoFrame, Window
+from streammon.pipelines.streams import Look, Stream, modality_of
+from streammon.windows.sliding import Windower, make_windower
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +32,54 @@ class FixedDemand:
 class Examiner:
     """Loaded detectors, ready to look at one recording after another."""
 
-    def __init__(self, detectors: Mapping[str, Detector], *, device: str) -> None:
-        """Load every detector. Raises `Permanent` for one that cannot be loaded."""
-        self._detectors = dict(detectors)
-        for detector in self._detectors.values():
-            detector.load(device if detector.on_device else "cpu")
+    def __init__(
+        self, detectors: Mapping[str, Detector], *, device: str, lazily: bool = False
+    ) -> None:
+        """Load every detector; `lazily`, each when it first has something to look at.
 
-    def examine(self, source: Source) -> Examination:
-        """Begin with one recording. Raises `Permanent` for a source that is not one."""
+        Raises `Permanent` for one that cannot be loaded, here or in `examine`.
+        """
+        self._detectors = dict(detectors)
+        self._device = device
+        self._loaded: set[str] = set()
+        if not lazily:
+            self._load(self._detectors)
+
+    def examine(self, source: Source, *, only: Collection[str] | None = None) -> Examination:
+        """Begin with one recording, with all detectors or `only` these.
+
+        Raises `Permanent` for a source that is not a recording.
+        """
         if not isinstance(source, Recording):
             raise Permanent(f"{source.stream}: only recordings can be replayed, not live sources")
         looks = [
             Look(name, modality, spec)
             for name, detector in self._detectors.items()
             for modality, spec in detector.inputs.items()
-            if modality in source.modalities
+            if modality in source.modalities and (only is None or name in only)
         ]
+        self._load({look.detector for look in looks})
         return Examination(source, source.items(_demand(looks)), looks, self._score)
 
+    def _load(self, names: Collection[str]) -> None:
+        for name, detector in self._detectors.items():
+            if name in names and name not in self._loaded:
+                detector.load(self._device if detector.on_device else "cpu")
+                self._loaded.add(name)
+
     def _score(self, name: str, window: Window) -> DetectionResult:
-        """Each window alone: the same as live, whatever the load."""
-        (result,) = self._detectors[name].score([window])
+        """Each window alone: the same as live, whatever the load. A detector that fails abstains
+        from that window, as its other windows and its siblings may still be judged.
+        """
+        detector = self._detectors[name]
+        try:
+            (result,) = detector.score([window])
+        except Exception as error:
+            log.error("detector_failed", exc_info=error, extra={"detector": name})
+            cause = f"the detector failed: {type(error).__name__}"
+            return DetectionResult.of(
+                window, detector=name, kind=detector.kind, model_used="", abstained=cause
+            )
         return replace(result, processing_time_s=0.0)
 
 
@@ -60,9 +94,10 @@ class Examination:
         score: Callable[[str, Window], DetectionResult],
     ) -> None:
         self._due: list[tuple[str, Window]] = []
-        self.stream = Stream(
-            source, looks, submit=lambda name, window: self._due.append((name, window))
-        )
+        self.stream = Stream(source, looks, submit=self._submit)
+        self._beginnings: dict[tuple[str, Look], _Beginning] = {}
+        self._begun: set[tuple[str, str, Modality]] = set()
+        """Participant, detector and modality of every look that has had a window."""
         self._items = items
         self._score = score
 
@@ -72,15 +107,61 @@ class Examination:
         """Of every window, in media order; `progress` is called with the media time reached."""
         for item in self._items:
             self.stream.take(item)
+            self._keep(item)
             yield from self._settle()
             progress(item.media_s)
         self.stream.finish()
+        for (participant, look), beginning in self._beginnings.items():
+            if (participant, look.detector, look.modality) not in self._begun:
+                self._due += [(look.detector, window) for window in beginning.whole()]
         yield from self._settle()
+
+    def _submit(self, name: str, window: Window) -> None:
+        self._begun.add((window.participant, name, window.modality))
+        self._due.append((name, window))
+
+    def _keep(self, item: Item) -> None:
+        """Keep what has come of every look that has had no window yet."""
+        modality = modality_of(item)
+        for look in self.stream.looks:
+            key = (item.participant, look)
+            if look.modality is not modality:
+                continue
+            if (item.participant, look.detector, modality) in self._begun:
+                self._beginnings.pop(key, None)
+                continue
+            if key not in self._beginnings:
+                self._beginnings[key] = _Beginning(self.stream.stream, look, item.participant)
+            self._beginnings[key].push(item)
 
     def _settle(self) -> Iterator[DetectionResult]:
         for name, window in self._due:
             yield self._score(name, window)
         self._due.clear()
+
+
+class _Beginning:
+    """What has come of one look before its first window: never more than one window holds."""
+
+    def __init__(self, stream: StreamId, look: Look, participant: str) -> None:
+        self._make: Callable[[], Windower] = partial(
+            make_windower, stream, look.modality, look.spec, participant=participant
+        )
+        self._windower = self._make()
+        self._newest: Item | None = None
+
+    def push(self, item: Item) -> None:
+        self._windower.push(item)
+        if not (isinstance(item, VideoFrame) and item.damaged):
+            self._newest = item
+
+    def whole(self) -> list[Window]:
+        """One window of all there is; where a gap has cut that to nothing, of the newest item."""
+        windows = self._windower.flush(least=0.0)
+        if windows or self._newest is None:
+            return windows
+        alone = self._make()
+        return alone.push(self._newest) or alone.flush(least=0.0)
 
 
 def _demand(looks: Sequence[Look]) -> FixedDemand:

@@ -20,3 +20,11 @@ class Permanent(StreammonError):
 
     The text says what the person has to do.
     """
+
+
+class Undecodable(Permanent):
+    """Content that is not what it is given out as, is cut short, or is of no known format."""
+
+
+class TooLarge(Permanent):
+    """Content beyond a bound on bytes, pixels, seconds or characters; the text names the bound."""

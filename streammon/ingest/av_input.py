@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import BinaryIO
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from streammon.core.errors import Permanent, StreammonError
+from streammon.core.errors import Permanent, StreammonError, Undecodable
 from streammon.ingest.causes import Place, why_not_opened
 
 NETWORKS: Mapping[str, str] = {
@@ -51,6 +52,10 @@ class Input:
     """The transport drops packets and says nothing of it."""
     live: bool | None = None
     """Whether an end is a disconnect; `None`: if its length is not known."""
+    file: Callable[[], BinaryIO] | None = None
+    """Opens the bytes to read in place of `url`, so that FFmpeg itself opens nothing."""
+    most_pixels: int | None = None
+    """Decoders refuse larger pictures, whatever the container says of their size."""
 
 
 @contextmanager
@@ -59,6 +64,10 @@ def opened(source: Input, *, worked_before: bool) -> Iterator[InputContainer]:
 
     Blocks for at most `source.open_timeout_s`; twice that where the format asks for more.
     """
+    if source.file is not None:
+        with source.file() as file, _open_file(file, source) as container:
+            yield container
+        return
     container = _open(source, worked_before=worked_before)
     if (adapted := adapted_to(container.format.name, source)) is not None:
         container.close()
@@ -76,6 +85,29 @@ def adapted_to(format_name: str, source: Input) -> Input | None:
     if format_name in CLOCKLESS and WALL_CLOCK not in source.options:
         return replace(source, options={**source.options, WALL_CLOCK: "1"})
     return None
+
+
+FILE_FORMATS = ",".join((
+    "aac", "ac3", "aiff", "amr", "asf", "au", "avi", "caf", "dv", "eac3", "flac", "flv", "gif",
+    "h264", "hevc", "ivf", "m4v", "matroska", "mov", "mp3", "mpeg", "mpegts", "mxf", "nut", "ogg",
+    "w64", "wav", "yuv4mpegpipe",
+))  # fmt: skip
+"""Formats that hold their media themselves: no playlist, image sequence, script or device."""
+
+
+def _open_file(file: BinaryIO, source: Input) -> InputContainer:
+    """Raises `Undecodable`. FFmpeg may use no protocol and no format that leads elsewhere."""
+    options = {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "none"}
+    if source.most_pixels is not None:
+        options["max_pixels"] = str(source.most_pixels)
+    try:
+        container = av.open(file, "r", options=options, metadata_errors="replace")
+    except (av.FFmpegError, OSError, ValueError):
+        raise Undecodable("not a media file, or one that was cut short") from None
+    if source.most_pixels is not None:
+        for stream in container.streams.video:
+            stream.codec_context.options = {"max_pixels": options["max_pixels"]}
+    return container
 
 
 def _open(source: Input, *, worked_before: bool) -> InputContainer:

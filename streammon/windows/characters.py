@@ -44,9 +44,9 @@ class CharacterWindower:
     def advance(self, media_s: float) -> list[Window]:
         return []
 
-    def flush(self) -> list[Window]:
-        half_full = 2 * (self._end - self._start) >= self._length
-        windows = [self._window(self._end)] if half_full and self._end > self._covered else []
+    def flush(self, *, least: float = 0.5) -> list[Window]:
+        enough = self._end - self._start >= least * self._length
+        windows = [self._window(self._end)] if enough and self._end > self._covered else []
         self._forget()
         return windows
 

@@ -44,9 +44,9 @@ class CountWindower:
     def advance(self, media_s: float) -> list[Window]:
         return []
 
-    def flush(self) -> list[Window]:
-        half_full = 2 * len(self._items) >= self._length
-        windows = [self._window(self._items)] if half_full and len(self._items) > self._seen else []
+    def flush(self, *, least: float = 0.5) -> list[Window]:
+        enough = len(self._items) >= least * self._length
+        windows = [self._window(self._items)] if enough and len(self._items) > self._seen else []
         self._forget()
         return windows
 

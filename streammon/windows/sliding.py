@@ -32,11 +32,11 @@ class Windower(Protocol):
         answer with nothing.
         """
 
-    def flush(self) -> list[Window]:
+    def flush(self, *, least: float = 0.5) -> list[Window]:
         """At the end of the stream: the last, partial window, or nothing.
 
-        It goes out if it is at least half full and holds something that no window before it
-        held. What was kept is forgotten.
+        It goes out if at least the share `least` of it is there and it holds something that no
+        window before it held. What was kept is forgotten.
         """
 
 

@@ -54,13 +54,13 @@ class SoundWindower:
     def advance(self, media_s: float) -> list[Window]:
         return []
 
-    def flush(self) -> list[Window]:
+    def flush(self, *, least: float = 0.5) -> list[Window]:
         windows: list[Window] = []
         if self._grid is not None and self._last is not None:
             rate_hz = self._last.rate_hz
             start = self._place(self._next, rate_hz)
-            half = self._spec.length * rate_hz / 2
-            if self._end - start >= half and self._end > self._covered:
+            enough = self._spec.length * rate_hz * least
+            if self._end - start >= enough and self._end > self._covered:
                 start_s = self._grid.start_s(self._next)
                 end_s = start_s + (self._end - start) / rate_hz
                 windows.append(self._window(start_s, end_s, start, self._end))

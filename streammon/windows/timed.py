@@ -64,14 +64,14 @@ class TimedWindower:
         self._last_s = max(self._last_s, media_s)
         return self._cut(self._last_s)
 
-    def flush(self) -> list[Window]:
+    def flush(self, *, least: float = 0.5) -> list[Window]:
         windows: list[Window] = []
         if self._grid is not None and self._items:
             self._next = max(self._next, self._grid.first_over(self._items[0][0]))
             start_s = self._grid.start_s(self._next)
             new = self._items[-1][0] >= self._covered_s - EDGE_S
-            if new and self._last_s - start_s >= self._spec.length / 2 - EDGE_S:
-                inside = self._between(start_s, just_after(self._last_s) + EDGE_S)
+            if new and self._last_s - start_s >= self._spec.length * least - EDGE_S:
+                inside = self._between(start_s, self._last_s + 2 * EDGE_S)
                 windows.append(self._lane.window(start_s, just_after(self._last_s), inside))
         self._items.clear()
         self._grid = None

@@ -26,8 +26,10 @@ MOST_FILE_LINES, MOST_FUNCTION_LINES, MOST_CLASS_LINES = 400, 50, 200
 BORDERS = {
     "streammon/flow/supervise.py": "the worker border: what fails is run again or given up",
     "streammon/flow/threads.py": "hands a thread's error to the event loop",
+    "streammon/detectors/members.py": "a member that fails must not take its combinator with it",
     "streammon/scheduler/desk.py": "a window that a detector chokes on is only its own loss",
     "streammon/scheduler/lane.py": "a detector that fails is counted, then given up",
+    "pipelines/examine.py": "a window that a detector chokes on is only its own loss",
     "sinks/outbox_writer.py": "the writer's end is told to everyone who waits for it",
 }
 HEAVY = {
