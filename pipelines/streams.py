@@ -103,7 +103,7 @@ class Stream:
             self._hand_over(self._names(modality, spec), windows)
 
     def _note_time(self, item: Item) -> None:
-        if self._live_time is None or item.epoch != self.epoch:
+        if self._live_time is None:
             self._live_time = LiveTime(item.media_s, item.captured_ns)
         self._live_time.saw(item.media_s, item.captured_ns)
 

@@ -10,15 +10,16 @@ GRACE_S = 0.3
 
 
 class LiveTime:
-    """For one epoch of a stream whose media time is real time.
+    """For a stream whose media time is real time.
 
     An item is late by what lies between its media time and its arrival. How late the next one
     may be is taken from the latest of late. So a sender that hands over batches, or a recording
-    that is piped in, is never run ahead of: what it has yet to send keeps its own time.
+    that is piped in, is never run ahead of: what it has yet to send keeps its own time. Media time
+    that starts again with an epoch makes its first item the latest of all.
     """
 
     def __init__(self, media_s: float, captured_ns: int) -> None:
-        """Begins with the first item of the epoch."""
+        """Begins with the first item."""
         self._late_s = self._late_before_s = captured_ns / 1e9 - media_s
         self._since_ns = captured_ns
 

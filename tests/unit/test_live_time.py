@@ -61,6 +61,16 @@ def test_a_recording_that_is_piped_in_is_not_run_ahead_of() -> None:
     assert live.now_s(ns(2.0)) < 9_990.0
 
 
+def test_what_was_late_is_not_forgotten_with_the_first_that_is_on_time_again() -> None:
+    live = after([(0.0, 9.0), (39.5, 39.5)])
+    assert near(live.now_s(ns(40.0)), 31.0 - GRACE_S)
+
+
+def test_an_epoch_begins_its_own_time() -> None:
+    live = after([(500.0, 0.0), (0.0, 1.0)])
+    assert near(live.now_s(ns(4.0)), 3.0 - GRACE_S)
+
+
 def test_what_was_late_long_ago_no_longer_counts() -> None:
     late = [(0.0, 0.0), (0.5, 9.0)]
     on_time = [(10.0 + number, 10.0 + number) for number in range(round(3 * MEMORY_S))]
