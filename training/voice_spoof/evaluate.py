@@ -32,7 +32,10 @@ from sklearn.preprocessing import StandardScaler
 from streammon.detectors.models.vocoder_cnn import VocoderCnn
 from streammon.detectors.voice_activity import listen
 from streammon.detectors.weights import read_weights
+from streammon.evaluation.bootstrap import Redrawn
+from streammon.evaluation.measures import Counts, auc, equal_error_rate
 from training.voice_spoof.augment import Distortion
+from training.voice_spoof.calibration import Calibration, platt
 from training.voice_spoof.clips import (
     CODECS,
     RATE_HZ,
@@ -41,13 +44,6 @@ from training.voice_spoof.clips import (
     read_clips,
     through_codec,
     with_codec_copies,
-)
-from training.voice_spoof.measures import (
-    Calibration,
-    auc,
-    equal_error_rate,
-    interval_by_group,
-    platt,
 )
 from training.voice_spoof.nuisance import nuisances
 from training.voice_spoof.ship import (
@@ -89,15 +85,21 @@ class Scored:
         return np.concatenate(parts)
 
     def discrimination(self, *, seconds: int) -> Figures:
-        """EER and AUC with 95 % intervals by speaker, of the first window or of the whole clip."""
+        """AUC and EER with 95 % intervals by speaker, of the first window or of the whole clip.
+
+        No interval where one class is all of one speaker.
+        """
         fake = np.array([clip.fake for clip in self.clips])
         scores = np.array([part[0] if seconds == 2 else part.mean() for part in self.logits])
-        groups = [clip.speaker for clip in self.clips]
+        groups = [f"{clip.fake}:{clip.speaker}" for clip in self.clips]
+        measures = {"auc": auc, "eer": equal_error_rate}
+        intervals = Redrawn(fake, scores, groups).intervals(measures)
         figures: Figures = {"real": int((~fake).sum()), "fake": int(fake.sum())}
-        for name, measure in (("auc", auc), ("eer", equal_error_rate)):
-            low, high = interval_by_group(measure, fake, scores, groups)
-            value = measure(scores[~fake], scores[fake])
-            figures[name] = [round(number, 3) for number in (value, low, high)]
+        counts = Counts.of(scores[~fake], scores[fake])
+        for name, measure in measures.items():
+            ends = intervals[name]
+            numbers = [measure(counts), *((ends.low, ends.high) if ends else ())]
+            figures[name] = [round(number, 3) for number in numbers]
         return figures
 
 
@@ -242,7 +244,7 @@ def nuisance(clips: Sequence[Clip], *, seed: int) -> Figures:
         classifier.fit(*parts["train"])
         score = classifier.predict_proba(parts["dev"][0])[:, 1]
         fake = parts["dev"][1]
-        found[f"auc_{name}"] = round(auc(score[~fake], score[fake]), 3)
+        found[f"auc_{name}"] = round(auc(Counts.of(score[~fake], score[fake])), 3)
     return found
 
 

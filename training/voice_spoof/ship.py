@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from streammon.detectors.models.vocoder_cnn import VocoderCnn
+from training.voice_spoof.calibration import platt
 from training.voice_spoof.clips import RATE_HZ, WINDOW, Clip
-from training.voice_spoof.measures import platt
 
 FALSE_ALARMS = 0.01
 HOP = int(1.5 * RATE_HZ)

@@ -1,0 +1,143 @@
+"""`streammon eval`: what detectors are worth on labelled files, texts or long recordings."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from streammon.core.errors import ConfigError
+from streammon.core.types import Json
+from streammon.evaluation import chosen, plots, report, terminal
+from streammon.evaluation.answers import Answers, Failure, counts
+from streammon.evaluation.manifest import Manifest
+from streammon.evaluation.scoring import Scoring
+from streammon.evaluation.streams import Watching, by_kind, figures
+from streammon.pipelines import building
+from streammon.pipelines.replay import Replay
+from streammon.telemetry.logs import setup_logging
+
+if TYPE_CHECKING:
+    from streammon.evaluation.baseline import Baseline
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit code 0, or 1 when not one row could be scored."""
+    setup_logging(arguments.log_level, as_json=arguments.log_json)
+    _must_fit(arguments)
+    manifest = Manifest(arguments.manifest, split=arguments.split)
+    return _streams(arguments, manifest) if arguments.streams else _clips(arguments, manifest)
+
+
+def _must_fit(arguments: argparse.Namespace) -> None:
+    """Find out what cannot work before hours are spent."""
+    for name, value in (("--baseline", arguments.baseline), ("--plots", arguments.plots)):
+        if arguments.streams and value:
+            raise ConfigError(f"{name} is for clips and texts, not for --streams")
+    if arguments.plots:
+        plots.must_be_there()
+    if arguments.json and not arguments.json.absolute().parent.is_dir():
+        raise ConfigError(f"--json: {arguments.json.parent} is not a folder")
+
+
+def _clips(arguments: argparse.Namespace, manifest: Manifest) -> int:
+    baseline = _baseline(arguments)
+    scoring = _scoring(arguments)
+    with _progress(len(manifest)) as step:
+        for row in manifest.rows():
+            if scoring is not None:
+                scoring.take(row)
+            if baseline is not None:
+                baseline.take(row)
+            step()
+    answers: list[Answers] = [] if scoring is None else list(scoring.answers.values())
+    failures: list[Failure] = [] if scoring is None else scoring.failures
+    if baseline is not None:
+        answers += baseline.answers()
+        failures = failures or baseline.failures
+    found = [report.judged(one) for one in answers]
+    console = Console()
+    terminal.print_report(console, found, failures)
+    if arguments.json:
+        settings = _settings(arguments, manifest) | {"pool": arguments.pool}
+        report.write(report.document(found, failures, settings), arguments.json)
+    if arguments.plots:
+        drawn = {one.detector: counts(one.scored) for one in answers if one.scored}
+        plots.draw(arguments.plots, drawn)
+    if not any(one.scored for one in answers):
+        console.print("nothing could be scored", style="red")
+        return 1
+    return 0
+
+
+def _scoring(arguments: argparse.Namespace) -> Scoring | None:
+    """What asks detectors; `None` where only the baseline is wanted."""
+    if arguments.baseline and not (arguments.detector or arguments.pipeline):
+        return None
+    config = chosen.monitor(arguments.detector, arguments.pipeline)
+    return Scoring(building.build_detectors(config), device=arguments.device, pool=arguments.pool)
+
+
+def _baseline(arguments: argparse.Namespace) -> Baseline | None:
+    if not arguments.baseline:
+        return None
+    from streammon.evaluation.baseline import Baseline
+
+    return Baseline()
+
+
+def _streams(arguments: argparse.Namespace, manifest: Manifest) -> int:
+    config = chosen.monitor(arguments.detector, arguments.pipeline)
+    watching = Watching(
+        Replay(
+            config,
+            building.build_detectors(config),
+            building.build_rules(config),
+            device=arguments.device,
+        )
+    )
+    with _progress(len(manifest)) as step:
+        for row in manifest.rows():
+            watching.take(row)
+            step()
+    console = Console()
+    watched, failures = watching.watched, watching.failures
+    if watched:
+        terminal.print_streams(console, figures(watched), by_kind(watched))
+    terminal.print_failures(console, failures)
+    if arguments.json:
+        settings = _settings(arguments, manifest)
+        report.write(report.streams_document(watched, failures, settings), arguments.json)
+    return 0 if any(one.windows for one in watched) else 1
+
+
+def _settings(arguments: argparse.Namespace, manifest: Manifest) -> dict[str, Json]:
+    return {
+        "manifest": manifest.path.name,
+        "rows": len(manifest),
+        "split": arguments.split,
+        "detector": arguments.detector,
+        "pipeline": arguments.pipeline,
+        "baseline": arguments.baseline,
+    }
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """A bar on stderr where that is a terminal; call what it gives once per row."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("rows", total=total)
+        yield lambda: bar.advance(task)

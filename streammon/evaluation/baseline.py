@@ -1,0 +1,145 @@
+"""What plain classifiers make of hand-made features: the floor that detectors have to be above.
+
+Each row is scored by a classifier that was fitted without its group (speaker, identity or
+source), so no voice is known from the fitting. The classifiers do learn the recordings' habits
+of this very manifest, which a detector that never saw it does not: their figures are generous.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.core.errors import ConfigError
+from streammon.core.ports import Recording
+from streammon.core.types import AudioChunk, Modality
+from streammon.evaluation import audio_features
+from streammon.evaluation.answers import Answer, Answers, Failure
+from streammon.evaluation.manifest import Row
+from streammon.evaluation.scoring import NOTHING, ROW_FAILURES, source_of
+from streammon.pipelines.examine import FixedDemand
+
+FOLDS = 5
+SEED = 0
+NAME = "audio_features"
+
+
+def _logistic() -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(
+        StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000)
+    )
+
+
+def _boosting() -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(class_weight="balanced", random_state=SEED)
+
+
+CLASSIFIERS: Mapping[str, Callable[[], Any]] = {"logistic": _logistic, "boosting": _boosting}
+
+
+class Baseline:
+    """Features of every row, then an answer of each classifier to each."""
+
+    def __init__(self) -> None:
+        """Raises `ConfigError` when what it needs is not installed."""
+        try:
+            import librosa  # noqa: F401
+            import sklearn  # noqa: F401
+        except ImportError as error:
+            raise ConfigError(
+                f"--baseline needs {error.name}, which is not installed; "
+                "try: pip install 'streammon[eval]'"
+            ) from None
+        self._rows: list[Row] = []
+        self._features: list[NDArray[np.float32]] = []
+        self._without: list[Row] = []
+        self.failures: list[Failure] = []
+
+    def take(self, row: Row) -> None:
+        """Work out its features; what goes wrong with this row is kept in `failures`."""
+        bare = replace(row, text=None)
+        try:
+            sound = audio_features.joined(_sound(row))
+        except ROW_FAILURES as error:
+            self.failures.append(Failure(bare, str(error) or type(error).__name__))
+            return
+        if audio_features.is_sound(sound):
+            self._features.append(audio_features.features(sound))
+            self._rows.append(bare)
+        else:
+            self._without.append(bare)
+
+    def answers(self) -> list[Answers]:
+        """Of logistic regression and of gradient boosting, each out of fold.
+
+        Raises `ConfigError` when there are too few groups to leave one out.
+        """
+        if not self._rows:
+            return [self._answers(name, None) for name in CLASSIFIERS]
+        fake = np.array([row.fake for row in self._rows])
+        groups = [row.group for row in self._rows]
+        matrix = np.stack(self._features)
+        return [
+            self._answers(name, out_of_fold(matrix, fake, groups, classifier=name))
+            for name in CLASSIFIERS
+        ]
+
+    def _answers(self, name: str, confidence: NDArray[np.float64] | None) -> Answers:
+        found = Answers(f"{NAME}/{name}")
+        if confidence is not None:
+            found.given += [
+                Answer(row, float(one)) for row, one in zip(self._rows, confidence, strict=True)
+            ]
+            found.models[f"{name} on {len(audio_features.names())} features"] = len(self._rows)
+        found.given += [Answer(row, None, NOTHING) for row in self._without]
+        return found
+
+
+def _sound(row: Row) -> Iterator[NDArray[np.float32]]:
+    """The sound of a row, piece by piece; nothing for content without any."""
+    source = source_of(row)
+    assert isinstance(source, Recording)
+    if Modality.AUDIO in source.modalities:
+        for item in source.items(FixedDemand(None, audio=True)):
+            if isinstance(item, AudioChunk):
+                yield item.pcm
+
+
+def out_of_fold(
+    matrix: NDArray[np.float32], fake: NDArray[np.bool_], groups: list[str], *, classifier: str
+) -> NDArray[np.float64]:
+    """Confidence of fake per row, (n,), each from a classifier fitted without the row's group.
+
+    Raises `ConfigError` where either class has fewer than two groups.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    held = [len(set(np.array(groups)[fake == kind].tolist())) for kind in (False, True)]
+    if min(held) < 2:
+        raise ConfigError(
+            "--baseline: needs reals and fakes of at least two groups each "
+            f"(identity, speaker or source); has {held[0]} of reals and {held[1]} of fakes"
+        )
+    folds = StratifiedGroupKFold(min(FOLDS, *held), shuffle=True, random_state=SEED)
+    confidence = np.empty(len(fake), dtype=np.float64)
+    for fitted, scored in folds.split(matrix, fake, groups):
+        if len(set(fake[fitted].tolist())) < 2:
+            raise ConfigError(
+                "--baseline: the groups cannot be divided so that every part has reals and fakes: "
+                f"the largest holds {Counter(groups).most_common(1)[0][1]} of {len(groups)} rows"
+            )
+        model = CLASSIFIERS[classifier]()
+        model.fit(matrix[fitted], fake[fitted])
+        confidence[scored] = model.predict_proba(matrix[scored])[:, 1]
+    return confidence

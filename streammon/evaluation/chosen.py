@@ -1,0 +1,44 @@
+"""Which detectors an evaluation asks: a monitor's own, one of them, or a type by its name."""
+
+from __future__ import annotations
+
+from streammon.config import MonitorConfig, parse_config
+from streammon.core.errors import ConfigError
+from streammon.pipelines import presets
+from streammon.registry import DETECTORS, known
+
+USUAL = "monitoring_wall"
+
+
+def monitor(detector: str | None, pipeline: str | None) -> MonitorConfig:
+    """The monitor to evaluate, without sources. Raises `ConfigError`.
+
+    `detector` alone is a type, with its default settings and the default rule; within a
+    `pipeline` it is one of that monitor's detectors, and only it and its members are kept.
+    """
+    if detector is not None and pipeline is None:
+        if detector not in known(DETECTORS):
+            raise ConfigError(
+                f"--detector: {detector!r} is not a type of detector; "
+                f"allowed: {', '.join(known(DETECTORS))}; or name the --pipeline that has it"
+            )
+        return parse_config({"name": detector, "detectors": {detector: {}}})
+    config = presets.load(pipeline or USUAL, changes={"sources": None})
+    if detector is None:
+        return config
+    if detector not in config.detectors:
+        raise ConfigError(
+            f"--detector: {config.name} has no detector {detector!r}; "
+            f"it has: {', '.join(config.detectors)}"
+        )
+    kept = {name: config.detectors[name] for name in _with_members(config, detector)}
+    return config.model_copy(update={"detectors": kept})
+
+
+def _with_members(config: MonitorConfig, detector: str) -> list[str]:
+    """A detector and those that it is combined from, and theirs."""
+    found = [detector]
+    for name in found:
+        members = getattr(config.detectors.get(name), "members", ())
+        found += [member for member in members if member not in found]
+    return [name for name in found if name in config.detectors]

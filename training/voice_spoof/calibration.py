@@ -1,0 +1,41 @@
+"""From logits to probabilities: two numbers, fitted on the development split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from streammon.evaluation.measures import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """log-odds of synthetic = slope * logit + offset, at even prior odds."""
+
+    slope: float
+    offset: float
+
+    def log_odds(self, logits: Floats) -> Floats:
+        return self.slope * logits + self.offset
+
+
+def platt(real: Floats, fake: Floats, *, steps: int = 200) -> Calibration:
+    """Logistic regression of the label on the logit, both classes with equal weight (Newton)."""
+    logits = np.concatenate([real, fake])
+    label = np.concatenate([np.zeros(len(real)), np.ones(len(fake))])
+    weight = np.concatenate(
+        [np.full(len(real), 0.5 / len(real)), np.full(len(fake), 0.5 / len(fake))]
+    )
+    design = np.stack([logits, np.ones_like(logits)], axis=1)
+    theta = np.array([1.0, 0.0])
+    ridge = 1e-4 * np.eye(2)
+    for _ in range(steps):
+        p = 1.0 / (1.0 + np.exp(-design @ theta))
+        gradient = design.T @ (weight * (p - label)) + ridge @ (theta - np.array([1.0, 0.0]))
+        curvature = design.T @ (design * (weight * p * (1 - p))[:, None]) + ridge
+        step = np.linalg.solve(curvature, gradient)
+        theta = theta - step
+        if np.abs(step).max() < 1e-9:
+            break
+    return Calibration(slope=float(theta[0]), offset=float(theta[1]))
