@@ -59,7 +59,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"streammon {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_add_run, _add_demo, _add_check, _add_schema, _add_replay, _add_doctor):
+    for add in (
+        _add_run,
+        _add_demo,
+        _add_check,
+        _add_schema,
+        _add_replay,
+        _add_eval,
+        _add_models,
+        _add_doctor,
+    ):
         add(commands)
     return parser
 
@@ -169,6 +178,79 @@ def _add_replay(commands: _Commands[_Parser]) -> None:
     )
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
     _add_logging(parser)
+
+
+def _add_eval(commands: _Commands[_Parser]) -> None:
+    parser = _new(
+        commands,
+        "eval",
+        text="measure detectors on labelled files, texts or long recordings",
+        more="The manifest is CSV or JSON lines with `label` (1/0, fake/real, ...) and `path` or\n"
+        "`text` per row; docs/evaluation.md says what else it may hold and what each figure means."
+        "\n\nexamples:\n"
+        "  streammon eval calls.csv --detector voice_spoof --json figures.json --plots plots/\n"
+        "  streammon eval calls.csv --split dev --pipeline my-monitor.yaml\n"
+        "  streammon eval calls.csv --baseline audio_features --detector voice_spoof\n"
+        "  streammon eval days.csv --streams --pipeline call_guard\n\n"
+        "A file that cannot be judged is named and skipped; exit 1 only if nothing was scored.",
+    )
+    parser.add_argument("manifest", metavar="MANIFEST", type=Path, help=".csv or .jsonl, or .gz")
+    parser.add_argument(
+        "--detector",
+        metavar="NAME",
+        help="a type of detector with its default settings, or one of --pipeline",
+    )
+    parser.add_argument(
+        "--pipeline",
+        metavar="CONFIG|NAME",
+        help="a monitor, all of whose detectors are measured (default: monitoring_wall)",
+    )
+    parser.add_argument(
+        "--baseline",
+        choices=["audio_features"],
+        help="also measure plain classifiers on these features, each fitted on other groups",
+    )
+    parser.add_argument("--split", metavar="NAME", help="only rows whose `split` column says so")
+    parser.add_argument(
+        "--streams",
+        action="store_true",
+        help="long recordings: seconds to the first alert, alerts per clean hour",
+    )
+    parser.add_argument(
+        "--pool",
+        default="log_odds",
+        choices=["log_odds", "mean", "median", "max"],
+        help="how the windows of a file become one confidence (default: mean log-odds)",
+    )
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write figures and tables there")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw ROC, DET, ... as PNG there")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
+    _add_logging(parser)
+
+
+def _add_models(commands: _Commands[_Parser]) -> None:
+    parser = _new(
+        commands,
+        "models",
+        text="published models: list, fetch, check",
+        more="Models are kept in $STREAMMON_MODELS, or ~/.local/share/streammon/models. A pull\n"
+        "that was interrupted goes on where it was; a file of another hash is not kept.",
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="every known model, and whether it is here")
+    info = actions.add_parser("info", help="paper, licence, figures, hashes, and how to use it")
+    info.add_argument("name", metavar="NAME")
+    fetch = actions.add_parser("pull", help="fetch models, checking their hashes")
+    fetch.add_argument("names", metavar="NAME", nargs="+")
+    verify = actions.add_parser("verify", help="hash what is here against the catalogue")
+    verify.add_argument("names", metavar="NAME", nargs="*", help="(default: all that are here)")
+    for action in (listing, info):
+        action.add_argument("--json", action="store_true", help="for machines")
+    for action in (listing, info, fetch, verify):
+        action.add_argument("--folder", type=Path, help="where models are kept")
+        action.add_argument(
+            "--catalogue", type=Path, metavar="FILE.toml", help="more models beside ours"
+        )
 
 
 def _add_doctor(commands: _Commands[_Parser]) -> None:
