@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from streammon.core.errors import ConfigError
-from streammon.pipelines import presets
+from streammon.pipelines import building, presets
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -15,6 +15,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name in arguments.config:
         try:
             config = presets.load(name)
+            building.build_detectors(config)
         except ConfigError as error:
             broken = True
             for line in str(error).splitlines():
