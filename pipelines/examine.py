@@ -33,9 +33,15 @@ class Examiner:
     """Loaded detectors, ready to look at one recording after another."""
 
     def __init__(
-        self, detectors: Mapping[str, Detector], *, device: str, lazily: bool = False
+        self,
+        detectors: Mapping[str, Detector],
+        *,
+        device: str | Callable[[], str],
+        lazily: bool = False,
     ) -> None:
         """Load every detector; `lazily`, each when it first has something to look at.
+
+        `device` is for those that run on one; a function is asked when the first of them loads.
 
         Raises `Permanent` for one that cannot be loaded, here or in `examine`.
         """
@@ -64,8 +70,13 @@ class Examiner:
     def _load(self, names: Collection[str]) -> None:
         for name, detector in self._detectors.items():
             if name in names and name not in self._loaded:
-                detector.load(self._device if detector.on_device else "cpu")
+                detector.load(self._device_of(detector))
                 self._loaded.add(name)
+
+    def _device_of(self, detector: Detector) -> str:
+        if not detector.on_device:
+            return "cpu"
+        return self._device if isinstance(self._device, str) else self._device()
 
     def _score(self, name: str, window: Window) -> DetectionResult:
         """Each window alone: the same as live, whatever the load. A detector that fails abstains

@@ -19,7 +19,6 @@ Pool: TypeAlias = Literal["log_odds", "max", "mean"]
 
 SUREST = 1e-6
 """Confidences are taken to lie in [SUREST, 1 - SUREST], so that one window is never infinite."""
-ROUNDING = 1e-9
 MOST_REASONS = 16
 """Different reasons to abstain that are counted apart."""
 
@@ -34,7 +33,8 @@ class Verdict:
     confidence: float | None
     """Pooled over the scored windows, 0..1; `None` when every window abstained or none came."""
     is_ai_generated: bool | None
-    """Whether `confidence` reaches what the detector calls generated; `None`: it does not say."""
+    """Whether most windows that say so or not are called generated (pooled by `max`: any of them);
+    `None`: the detector does not say. Its own threshold decides, not 0.5."""
     abstained: str | None
     """The reason that most windows gave, when none was scored."""
     windows: int
@@ -103,9 +103,9 @@ def confidence_at(nats: float) -> float:
     return 1.0 / (1.0 + math.exp(-nats))
 
 
-def reaches(confidence: float, threshold: float) -> bool:
-    """Whether it is no lower, but for rounding."""
-    return log_odds(confidence) >= log_odds(threshold) - ROUNDING
+def most(ayes: int, votes: int, *, confidence: float) -> bool:
+    """Whether more than half say yes; at a draw, whether it is likelier than not."""
+    return 2 * ayes > votes or (2 * ayes == votes and confidence >= 0.5)
 
 
 @dataclass(slots=True)
@@ -118,9 +118,9 @@ class _Sum:
     log_odds: float = 0.0
     confidences: float = 0.0
     peak: DetectionResult | None = None
-    decided: bool = False
-    least_generated: float = math.inf
-    """The lowest confidence of a window that was called generated."""
+    ayes: int = 0
+    votes: int = 0
+    """Windows of which the detector says whether they are generated, yes or no."""
     reasons: Counter[str] = field(default_factory=Counter)
     model_used: str = ""
 
@@ -137,16 +137,15 @@ class _Sum:
         self.confidences += result.confidence
         if self.peak is None or result.confidence > (self.peak.confidence or 0.0):
             self.peak = result
-        self.decided = self.decided or result.is_ai_generated is not None
-        if result.is_ai_generated:
-            self.least_generated = min(self.least_generated, result.confidence)
+        self.votes += result.is_ai_generated is not None
+        self.ayes += result.is_ai_generated is True
 
     def verdict(self, detector: str, modality: Modality, how: Pool) -> Verdict:
         confidence = self._confidence(how)
         generated = None
-        if confidence is not None and self.decided:
-            called = math.isfinite(self.least_generated)
-            generated = called and reaches(confidence, self.least_generated)
+        if confidence is not None and self.votes:
+            any_will_do = how == "max" and self.ayes > 0
+            generated = any_will_do or most(self.ayes, self.votes, confidence=confidence)
         abstained = None
         if confidence is None:
             abstained = self.reasons.most_common(1)[0][0] or "it gave no reason"

@@ -72,15 +72,19 @@ def test_more_of_the_same_makes_nothing_surer(confidence: float, count: int) -> 
 
 
 @given(confidences=CONFIDENCES, threshold=st.floats(0.05, 0.95), how=HOW)
-def test_generated_is_never_said_below_the_threshold_of_the_detector(
+def test_generated_is_what_most_windows_are_called(
     confidences: list[float], threshold: float, how: Pool
 ) -> None:
     (verdict,) = pooled([a_result(one, threshold=threshold) for one in confidences], how)
-    assert verdict.confidence is not None
-    if verdict.is_ai_generated:
-        assert verdict.confidence >= threshold - 1e-5
-    if min(confidences) >= threshold:
-        assert verdict.is_ai_generated
+    share = sum(one >= threshold for one in confidences) / len(confidences)
+    if share > 0.5:
+        assert verdict.is_ai_generated is True
+    elif share == 0:
+        assert verdict.is_ai_generated is False
+    elif how == "max":
+        assert verdict.is_ai_generated is True
+    elif share < 0.5:
+        assert verdict.is_ai_generated is False
 
 
 def test_the_mean_of_log_odds_by_hand() -> None:

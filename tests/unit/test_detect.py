@@ -1,0 +1,124 @@
+"""`judged`: several detectors' verdicts as one; which configuration `detectors=` means."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import streammon
+from streammon.core.errors import ConfigError
+from streammon.core.types import Modality
+from streammon.pipelines import detect
+from streammon.pipelines.content import ContentKind
+from streammon.pipelines.detect import configured, judged
+from streammon.pipelines.verdict import Verdict
+
+
+def a_verdict(
+    detector: str,
+    confidence: float | None,
+    *,
+    kind: str = "voice_spoof",
+    generated: bool | None = None,
+) -> Verdict:
+    return Verdict(
+        detector=detector,
+        kind=kind,
+        modality=Modality.AUDIO,
+        confidence=confidence,
+        is_ai_generated=generated,
+        abstained="silence" if confidence is None else None,
+        windows=1,
+        scored=int(confidence is not None),
+        model_used=f"{detector}-1",
+    )
+
+
+def judge(*verdicts: Verdict) -> detect.Detection:
+    return judged(ContentKind.AUDIO, verdicts, processing_time_s=0.5)
+
+
+def test_different_kinds_are_different_questions_and_the_highest_stands() -> None:
+    found = judge(
+        a_verdict("ear", 0.3, generated=False),
+        a_verdict("eye", 0.8, kind="face_forgery", generated=True),
+    )
+    assert (found.confidence, found.is_ai_generated, found.model_used) == (0.8, True, "eye-1")
+
+
+def test_detectors_of_one_kind_are_averaged_by_their_odds() -> None:
+    """Odds of 9 and 1: their geometric mean is 3."""
+    found = judge(a_verdict("a", 0.9, generated=True), a_verdict("b", 0.5, generated=False))
+    assert found.confidence == pytest.approx(0.75)
+    assert found.is_ai_generated is True
+    assert found.model_used == "a-1, b-1"
+
+
+@given(confidence=st.floats(0.0, 1.0), count=st.integers(1, 9))
+def test_agreement_does_not_raise_the_confidence(confidence: float, count: int) -> None:
+    found = judge(*[a_verdict(str(n), confidence, generated=True) for n in range(count)])
+    assert found.confidence == pytest.approx(confidence, abs=1e-5)
+
+
+@given(st.lists(st.floats(0.0, 1.0) | st.none(), min_size=1, max_size=6))
+def test_one_who_abstains_changes_nothing(confidences: list[float | None]) -> None:
+    verdicts = [a_verdict(str(n), one, kind=str(n % 2)) for n, one in enumerate(confidences)]
+    scored = [verdict for verdict in verdicts if verdict.confidence is not None]
+    found = judge(*verdicts)
+    assert found.confidence == judge(*scored).confidence
+    assert (found.confidence is None) == (not scored)
+    assert (found.abstained is None) == bool(scored)
+
+
+def test_who_says_nothing_of_generation_speaks_only_when_no_other_can() -> None:
+    frozen = a_verdict("freeze", 0.99, kind="freeze")
+    spoken = judge(frozen, a_verdict("ear", 0.1, generated=False))
+    silent = judge(frozen, a_verdict("ear", None))
+    assert (spoken.confidence, spoken.is_ai_generated) == (0.1, False)
+    assert (silent.confidence, silent.is_ai_generated) == (0.99, None)
+
+
+def test_when_all_abstain_each_reason_is_told() -> None:
+    found = judge(a_verdict("a", None), a_verdict("b", None))
+    assert found.abstained == "a: silence; b: silence"
+    assert judge().abstained == "no detector looks at audio"
+
+
+def test_the_json_is_the_standard_result() -> None:
+    fields = json.loads(json.dumps(judge(a_verdict("ear", 0.3, generated=False)).to_json()))
+    assert (fields["v"], fields["type"], fields["modality"]) == (1, "detection", "audio")
+    assert fields["processing_time_s"] == 0.5
+    assert set(fields["detectors"][0]) == {
+        "detector", "kind", "modality", "confidence", "is_ai_generated", "abstained", "windows",
+        "scored", "model_used", "details",
+    }  # fmt: skip
+
+
+def test_detectors_are_named_by_type_by_monitor_or_by_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("detectors:\n  still: {type: freeze}\n")
+    assert set(configured(None).detectors) == {"freeze", "voice_spoof", "chat_flood"}
+    assert set(configured("chat_moderation").detectors) == {"chat_flood"}
+    assert set(configured("freeze").detectors) == {"freeze"}
+    assert set(configured(["freeze", "chat_flood"]).detectors) == {"freeze", "chat_flood"}
+    assert set(configured(path).detectors) == set(configured(str(path)).detectors) == {"still"}
+    with pytest.raises(ConfigError, match="no_such"):
+        configured("no_such")
+
+
+def test_the_package_offers_it_and_stays_light() -> None:
+    assert streammon.detect is detect.detect
+    assert streammon.Panel is detect.Panel
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        _ = streammon.nothing_like_it
+    script = "import sys, streammon; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert {"numpy", "pydantic", "torch"}.isdisjoint(loaded.stdout.split())
