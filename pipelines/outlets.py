@@ -14,8 +14,9 @@ from streammon.sinks.websocket_hub import Hub, Live
 from streammon.telemetry.metrics import Metrics
 
 CAPACITY = 1024
-"""Events waiting for one sink. Full, the oldest is dropped and counted; alerts of durable sinks
-do not pass here: they wait in the outbox."""
+"""Events waiting for one sink. Full, the oldest is dropped and counted. Alerts of durable sinks
+do not pass here: they wait in the outbox. Those of the console do: it shows people how things
+stand, and what it could not show in time is in the outbox and on the wall."""
 
 ACCEPTED_CHECK_S = 0.02
 

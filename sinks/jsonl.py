@@ -152,7 +152,11 @@ class JsonlSink:
 
 
 class StdoutJsonlSink:
-    """Lines on standard output, until its reader goes. Satisfies `ports.Sink`."""
+    """Lines on standard output. Satisfies `ports.DurableSink`.
+
+    In a monitor its alerts come from the outbox. They wait there while the reader is slow, and
+    once it has gone, for the next run.
+    """
 
     def __init__(
         self,
@@ -176,13 +180,39 @@ class StdoutJsonlSink:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Nothing is buffered."""
+        """Nothing is buffered, but for the end of a line that was interrupted."""
 
     def wants(self, item: Outgoing) -> bool:
-        return not self._out.closed and wire.kind_of(item) in self._events
+        """Alerts are not wanted here: they come through `deliver_alerts`."""
+        if isinstance(item, Alert) or self._out.closed:
+            return False
+        return wire.kind_of(item) in self._events
 
     async def deliver(self, item: Outgoing) -> None:
-        await self._out.write(_line(item, self._wall))
+        """Write one line, when the reader has room for it. Discarded once it has gone."""
+        await self._write(_line(item, self._wall))
+
+    async def deliver_alerts(self, batch: Sequence[StoredAlert]) -> None:
+        """Write a line for each; after a failure the lines before it may come again.
+
+        Accepted is what the pipe has taken: what a reader leaves unread in it goes with the
+        reader. Raises `Permanent` once it has gone.
+        """
+        if "alert" not in self._events:
+            return
+        for stored in batch:
+            await self._write(stored.body + b"\n")
+            if self._out.closed:
+                raise Permanent(
+                    "the reader of standard output has gone: alerts wait in the outbox; "
+                    "start the monitor again with a reader that stays"
+                )
+
+    async def _write(self, line: bytes) -> None:
+        try:
+            await self._out.write(line)
+        except OSError as error:
+            raise Retryable(f"standard output cannot be written: {error.strerror}") from error
 
 
 def _line(item: Outgoing, wall: wire.WallClock | None) -> bytes:

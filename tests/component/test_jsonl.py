@@ -164,10 +164,38 @@ async def test_a_reader_that_left_ends_the_sink_quietly() -> None:
     reading, writing = os.pipe()
     sink = a_stdout_sink(writing)
     os.close(reading)
-    await sink.deliver(an_alert())
-    assert not sink.wants(an_alert())
-    await sink.deliver(an_alert())
+    assert sink.wants(a_health())
+    await sink.deliver(a_health())
+    assert not sink.wants(a_health())
+    await sink.deliver(a_health())
     os.close(writing)
+
+
+async def test_alerts_for_a_reader_that_left_are_not_accepted() -> None:
+    reading, writing = os.pipe()
+    sink = a_stdout_sink(writing)
+    os.close(reading)
+    for _ in range(2):
+        with pytest.raises(Permanent, match="reader of standard output has gone"):
+            await sink.deliver_alerts([StoredAlert(1, "a1", CAM, b"{}")])
+    os.close(writing)
+
+
+async def test_a_full_disk_under_standard_output_is_tried_again() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    with pytest.raises(Retryable, match="cannot be written: No space"):
+        await a_stdout_sink(full).deliver_alerts([StoredAlert(1, "a1", CAM, b"{}")])
+    os.close(full)
+
+
+async def test_standard_output_without_alerts_accepts_them_and_stays_without(
+    tmp_path: Path,
+) -> None:
+    with (tmp_path / "out").open("wb") as out:
+        config = JsonlConfig(path="-", events=frozenset({"health"}))
+        sink = StdoutJsonlSink("out", config, wall=None, out=StandardOutput(out.fileno()))
+        await sink.deliver_alerts([StoredAlert(1, "a1", CAM, b"{}")])
+    assert (tmp_path / "out").read_bytes() == b""
 
 
 async def test_standard_output_may_be_a_file(tmp_path: Path) -> None:
