@@ -5,6 +5,7 @@ The protocol is docs/wire-protocol.md; `websocket_hub.Hub` speaks it, here and u
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 from collections.abc import Sequence
@@ -136,6 +137,7 @@ class WebSocketSink:
         numbers = await self._history.append_many(batch)
         for seq, alert in zip(numbers, batch, strict=True):
             self._hub.publish_alert(StoredAlert(seq, alert.alert_id, alert.stream, alert.body))
+            await asyncio.sleep(0)  # a long batch to many clients leaves others their turn
 
     def _hello(self) -> dict[str, Any]:
         return {"monitor": self.name, "streams": sorted(self._streams)}
@@ -183,6 +185,13 @@ class _Peer:
     def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
 
+    def send_now(self, message: Message) -> bool:
+        """Written while there is room, which takes a third of the time of a `send`."""
+        if self._connection.transport.get_write_buffer_size() >= ROOM_BYTES:
+            return False
+        broadcast((self._connection,), message)
+        return True
+
     async def send_text(self, text: str) -> None:
         await self._send(text)
 
@@ -190,10 +199,6 @@ class _Peer:
         await self._send(data)
 
     async def _send(self, message: Message) -> None:
-        """Write at once while there is room, which takes a third of the time; else wait."""
-        if self._connection.transport.get_write_buffer_size() < ROOM_BYTES:
-            broadcast((self._connection,), message)
-            return
         try:
             await self._connection.send(message)
         except ConnectionClosed as error:

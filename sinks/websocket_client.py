@@ -31,6 +31,9 @@ class PeerGone(Exception):
 class Connection(Protocol):
     """An accepted WebSocket, whatever library serves it."""
 
+    def send_now(self, message: Message) -> bool:
+        """Send if that needs no waiting. False: nothing was sent, and sending may wait."""
+
     async def send_text(self, text: str) -> None:
         """Waits while the other side is slow. Raises `PeerGone`."""
 
@@ -152,6 +155,17 @@ class Client:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     sending_since_s: float | None = None
     """Loop time at which the send that is under way began."""
+    resting: bool = False
+    """Whether the sender waits to be woken."""
+
+    def hand_over(self, alert: str, stream: StreamId) -> bool:
+        """Send an alert at once, or nothing if it is not wanted. False: the sender has to do it.
+
+        Sent past the sender, so only while that has nothing to do and the other side has room.
+        """
+        if not self.resting or self.wake.is_set():
+            return False
+        return not self.wants("alert", stream) or self.connection.send_now(alert)
 
     def wants(self, kind: str, stream: StreamId | None) -> bool:
         return self.subscription is not None and self.subscription.wants(kind, stream)
@@ -161,7 +175,9 @@ class Client:
         self.wake.set()
 
     async def send(self, message: Message) -> None:
-        """Send one message; how long it takes can be seen in `sending_since_s`."""
+        """Send one message; how long it waits can be seen in `sending_since_s`."""
+        if self.connection.send_now(message):
+            return
         self.sending_since_s = asyncio.get_running_loop().time()
         if isinstance(message, str):
             await self.connection.send_text(message)

@@ -1,9 +1,10 @@
 """Fans events out to WebSocket clients. Knows no network: connections are handed to it.
 
 Each event is encoded once, whoever gets it. Each client has a task of its own that sends, so a
-slow one holds up nobody. Live events wait in its bounded mailbag, where the newest win. Alerts
-do not wait anywhere: each client has a cursor into the outbox, with the newest alerts at hand in
-memory, so none is ever left out, however slow the client.
+slow one holds up nobody; an alert goes past that task to clients that have room and nothing else
+to be sent, which spares a wake-up for each. Live events wait in the client's bounded mailbag,
+where the newest win. Alerts do not wait anywhere: each client has a cursor into the outbox, with
+the newest alerts at hand in memory, so none is ever left out, however slow the client.
 """
 
 from __future__ import annotations
@@ -124,11 +125,17 @@ class Hub:
                 client.offer(_slot(item), message, depth=DEPTH[kind])
 
     def publish_alert(self, stored: StoredAlert) -> None:
-        """Tell clients of an alert that is in the outbox; in any order, never waits."""
-        self._tail.add(_numbered(stored))
-        self._newest_seq = max(self._newest_seq, stored.seq)
+        """Tell clients of an alert that is in the outbox; in any order, never waits.
+
+        A client that has all before it, and room, gets it at once; for others the sender wakes.
+        """
+        alert = _numbered(stored)
+        self._tail.add(alert)
+        self._newest_seq = max(self._newest_seq, alert.seq)
         for client in self._clients:
-            if client.cursor is not None:
+            if client.cursor == alert.seq - 1 and client.hand_over(alert.text, alert.stream):
+                client.cursor = alert.seq
+            elif client.cursor is not None:
                 client.wake.set()
 
     def viewers(self, stream: StreamId) -> bool:
@@ -212,7 +219,9 @@ class Hub:
         """Everything that the client gets, in turn: alerts first, then one live slot."""
         await client.send(_greeting(self._outbox, self._hello()))
         while True:
+            client.resting = True
             await client.wake.wait()
+            client.resting = False
             client.wake.clear()
             if client.requested is not None:
                 await self._begin(client, client.requested)

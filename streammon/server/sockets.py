@@ -61,6 +61,9 @@ class _Peer:
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
 
+    def send_now(self, message: str | bytes) -> bool:
+        return False  # ASGI has no way to send without waiting
+
     async def send_text(self, text: str) -> None:
         await self._send({"type": "websocket.send", "text": text})
 

@@ -3,140 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from streammon.config import OutboxConfig
-from streammon.core.clock import MonotonicClock
 from streammon.core.ports import StoredAlert
 from streammon.core.types import HealthState, StreamId
-from streammon.sinks import wire
-from streammon.sinks.outbox import MEMORY, Outbox
-from streammon.sinks.websocket_client import PeerGone
-from streammon.sinks.websocket_hub import TAIL_ALERTS, Hub
+from streammon.sinks.websocket_hub import TAIL_ALERTS
 from tests.fakes import a_result
 from tests.outgoing import a_health, a_meter, a_row, an_overlay
-from tests.wire_schema import checked
+from tests.viewers import Pipe, a_stage, numbers
 
 DOOR = StreamId("door")
-
-
-class Pipe:
-    """A connection in memory. The peer reads only while `reading` is set."""
-
-    def __init__(self, *, reading: bool = True) -> None:
-        self.got: list[dict[str, Any]] = []
-        self.closed: tuple[int, str] | None = None
-        self.reading = asyncio.Event()
-        self._asked: deque[str | bytes] = deque()
-        self._news = asyncio.Event()
-        self._gone = False
-        if reading:
-            self.reading.set()
-
-    # what the hub does
-
-    async def send_text(self, text: str) -> None:
-        await self._taken()
-        self.got.append(checked(text))
-        self._news.set()
-
-    async def send_bytes(self, data: bytes) -> None:
-        await self._taken()
-        header, jpeg = wire.overlay_parts(data)
-        self.got.append({**checked(wire.dumps(header)), "jpeg": jpeg})
-        self._news.set()
-
-    async def receive(self) -> str | bytes:
-        while not self._asked:
-            await self._wait()
-            if self._gone:
-                raise PeerGone
-        return self._asked.popleft()
-
-    async def close(self, code: int, reason: str) -> None:
-        self.closed = self.closed or (code, reason)
-
-    # what the peer does
-
-    def say(self, message: str | bytes) -> None:
-        self._asked.append(message)
-        self._news.set()
-
-    def subscribe(self, **fields: Any) -> None:
-        self.say(json.dumps({"type": "subscribe", **fields}))
-
-    def leave(self) -> None:
-        self._gone = True
-        self._news.set()
-        self.reading.set()
-
-    async def until(self, count: int, kind: str) -> list[dict[str, Any]]:
-        """The messages of one kind, once there are so many."""
-        async with asyncio.timeout(10):
-            while len(found := [each for each in self.got if each["type"] == kind]) < count:
-                await self._wait()
-        return found
-
-    async def _taken(self) -> None:
-        await asyncio.sleep(0)
-        await self.reading.wait()
-        if self._gone:
-            raise PeerGone
-
-    async def _wait(self) -> None:
-        self._news.clear()
-        await self._news.wait()
-
-
-class Stage:
-    """A hub with its outbox and its clients."""
-
-    def __init__(self, hub: Hub, outbox: Outbox, group: asyncio.TaskGroup) -> None:
-        self.hub = hub
-        self.outbox = outbox
-        self._group = group
-        self._alerts = 0
-
-    async def client(self, *, reading: bool = True, **subscription: Any) -> Pipe:
-        pipe = Pipe(reading=reading)
-        self.serve(pipe)
-        if reading:
-            await pipe.until(1, "hello")
-        pipe.subscribe(**subscription)
-        await asyncio.sleep(0.01)
-        return pipe
-
-    def serve(self, pipe: Pipe) -> asyncio.Task[None]:
-        return self._group.create_task(self.hub.serve(pipe))
-
-    async def alert(self, count: int = 1, **more: Any) -> None:
-        rows = [a_row(self._alerts + at, **more) for at in range(count)]
-        self._alerts += count
-        numbers = await self.outbox.append_many(rows)
-        for seq, row in zip(numbers, rows, strict=True):
-            self.hub.publish_alert(StoredAlert(seq, row.alert_id, row.stream, row.body))
-
-
-@asynccontextmanager
-async def a_stage(**more: Any) -> AsyncGenerator[Stage]:
-    options = {"max_clients": 10, "stall_s": 5.0, **more}
-    outbox = Outbox(OutboxConfig(), MEMORY, clock=MonotonicClock())
-    async with outbox, asyncio.TaskGroup() as group:
-        hub = Hub(
-            outbox, wall=None, hello=lambda: {"monitor": "door", "streams": ["cam"]}, **options
-        )
-        yield Stage(hub, outbox, group)
-        hub.close()
-
-
-def numbers(alerts: list[dict[str, Any]]) -> list[int]:
-    return [alert["seq"] for alert in alerts]
 
 
 # --- what a client gets ----------------------------------------------------------------------
@@ -261,6 +140,63 @@ async def test_alerts_told_in_the_wrong_order_are_sent_in_the_right_one() -> Non
             stage.hub.publish_alert(told[at])
             await asyncio.sleep(0.005)
         assert numbers(await client.until(4, "alert")) == [1, 2, 3, 4]
+
+
+async def test_a_client_with_room_has_an_alert_as_soon_as_it_is_told() -> None:
+    async with a_stage() as stage:
+        client = await stage.client(room=True, streams=["cam"], events=["alert"])
+        await stage.alert(2, stream=DOOR)
+        await stage.alert(3)
+        assert numbers([each for each in client.got if each["type"] == "alert"]) == [3, 4, 5]
+
+
+CLIENTS = 3
+hub_steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("alerts"), st.integers(1, 5)),
+        st.tuples(st.just("alerts told backwards"), st.integers(2, 3)),
+        st.tuples(st.just("result"), st.integers(0, 0)),
+        st.tuples(st.just("turns of the loop"), st.integers(1, 4)),
+        st.tuples(st.just("room or not"), st.integers(0, CLIENTS - 1)),
+        st.tuples(st.just("reads or not"), st.integers(0, CLIENTS - 1)),
+        st.tuples(st.just("subscribes anew"), st.integers(0, CLIENTS - 1)),
+    ),
+    max_size=18,
+)
+
+
+@settings(max_examples=60)
+@given(hub_steps)
+def test_every_client_gets_every_alert_once_and_in_order(steps: list[tuple[str, int]]) -> None:
+    asyncio.run(_tell(steps))
+
+
+async def _tell(steps: list[tuple[str, int]]) -> None:
+    """Sent at once or by the sender, whatever else goes on; a new subscription resumes."""
+    async with a_stage() as stage:
+        clients = [await stage.client(room=at > 0) for at in range(CLIENTS)]
+        told = 0
+        for step, number in steps:
+            match step:
+                case "alerts" | "alerts told backwards":
+                    await stage.alert(number, backwards=step.endswith("backwards"))
+                    told += number
+                case "result":
+                    stage.hub.publish(a_result())
+                case "turns of the loop":
+                    for _ in range(number):
+                        await asyncio.sleep(0)
+                case "room or not":
+                    clients[number].room ^= True
+                case "reads or not":
+                    clients[number].toggle()
+                case "subscribes anew":
+                    clients[number].reading.set()
+                    await clients[number].until(told, "alert")
+                    clients[number].subscribe(events=["alert"], alerts_after=told)
+        for client in clients:
+            client.reading.set()
+            assert numbers(await client.until(told, "alert")) == list(range(1, told + 1))
 
 
 # --- slow, dead and hostile ------------------------------------------------------------------
