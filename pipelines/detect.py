@@ -63,17 +63,17 @@ def judged(
 ) -> Detection:
     """Several detectors' verdicts as one.
 
-    Detectors of one `kind` answer one question: their confidences are pooled by the mean of their
-    log-odds, and most of them decide whether it is AI-generated. Kinds are different questions, and
-    content that is forged in one way is forged: the highest kind's confidence stands, and any kind
-    may say AI-generated. Agreement does not raise it (as a noisy-or would), since detectors that
+    Detectors of one `kind` on one modality answer one question: their confidences are pooled by the
+    mean of their log-odds, and most of them decide whether it is AI-generated. Content that is
+    forged in one way is forged: the highest confidence of any question stands, and any question may
+    be answered with AI-generated. Agreement does not raise it (as a noisy-or would), since detectors that
     look at the same content err together. Kinds that decide whether something is AI-generated go
     before those that do not (a frozen picture, a flooded chat): these give the confidence only when
     no other could judge, and `is_ai_generated` is then `None`.
     """
     scored = [verdict for verdict in verdicts if verdict.confidence is not None]
     deciding = [verdict for verdict in scored if verdict.is_ai_generated is not None]
-    opinions = list(_by_kind(deciding or scored))
+    opinions = list(_by_question(deciding or scored))
     if not opinions:
         return Detection(kind, None, None, _why(kind, verdicts), tuple(verdicts),
                          processing_time_s, "")  # fmt: skip
@@ -92,10 +92,12 @@ def judged(
 _Opinion: TypeAlias = tuple[float, list[Verdict]]
 
 
-def _by_kind(scored: Sequence[Verdict]) -> Iterator[_Opinion]:
-    """The pooled confidence of each kind, with the verdicts it comes of."""
-    for kind in dict.fromkeys(verdict.kind for verdict in scored):
-        same = [verdict for verdict in scored if verdict.kind == kind]
+def _by_question(scored: Sequence[Verdict]) -> Iterator[_Opinion]:
+    """The pooled confidence of each kind on each modality, with the verdicts it comes of."""
+    questions: dict[tuple[str, Modality], list[Verdict]] = {}
+    for verdict in scored:
+        questions.setdefault((verdict.kind, verdict.modality), []).append(verdict)
+    for same in questions.values():
         confidences = [verdict.confidence for verdict in same if verdict.confidence is not None]
         yield (confidences[0] if len(same) == 1 else mean_confidence(confidences)), same
 

@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_check,
         _add_schema,
         _add_replay,
+        _add_detect,
         _add_eval,
         _add_models,
         _add_doctor,
@@ -180,6 +181,49 @@ def _add_replay(commands: _Commands[_Parser]) -> None:
     _add_logging(parser)
 
 
+def _add_detect(commands: _Commands[_Parser]) -> None:
+    parser = _new(
+        commands,
+        "detect",
+        text="judge images, recordings and texts, one by one",
+        more="Any media file, PNG, JPEG, WebP, GIF and BMP images, text, and chat as JSON lines;\n"
+        "- reads standard input. Exit 1 when one could not be read; the others still are.\n\n"
+        "examples:\n"
+        "  streammon detect call.mp4 portrait.jpg\n"
+        "  curl -s https://example.org/clip.wav | streammon detect - --detector voice_spoof --json",
+    )
+    parser.add_argument("files", metavar="FILE|-", nargs="+")
+    parser.add_argument(
+        "--modality",
+        default="auto",
+        choices=["auto", "image", "video", "audio", "text"],
+        help="what it has to be; of a film, video is its picture and audio its sound",
+    )
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument(
+        "--pipeline",
+        default="monitoring_wall",
+        metavar="CONFIG|NAME",
+        help="the monitor whose detectors judge (default: monitoring_wall)",
+    )
+    chosen.add_argument(
+        "--detector",
+        action="append",
+        default=[],
+        metavar="TYPE",
+        help="a type of detector with its default settings; may be given again",
+    )
+    parser.add_argument(
+        "--pool",
+        default="log_odds",
+        choices=["log_odds", "mean", "max"],
+        help="how windows become one verdict (default: the mean of their log-odds)",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object per file, on stdout")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    _add_logging(parser)
+
+
 def _add_eval(commands: _Commands[_Parser]) -> None:
     parser = _new(
         commands,
@@ -219,7 +263,7 @@ def _add_eval(commands: _Commands[_Parser]) -> None:
     parser.add_argument(
         "--pool",
         default="log_odds",
-        choices=["log_odds", "mean", "median", "max"],
+        choices=["log_odds", "mean", "max"],
         help="how the windows of a file become one confidence (default: mean log-odds)",
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="write figures and tables there")

@@ -26,11 +26,12 @@ def a_verdict(
     *,
     kind: str = "voice_spoof",
     generated: bool | None = None,
+    modality: Modality = Modality.AUDIO,
 ) -> Verdict:
     return Verdict(
         detector=detector,
         kind=kind,
-        modality=Modality.AUDIO,
+        modality=modality,
         confidence=confidence,
         is_ai_generated=generated,
         abstained="silence" if confidence is None else None,
@@ -58,6 +59,14 @@ def test_detectors_of_one_kind_are_averaged_by_their_odds() -> None:
     assert found.confidence == pytest.approx(0.75)
     assert found.is_ai_generated is True
     assert found.model_used == "a-1, b-1"
+
+
+def test_picture_and_sound_are_different_questions_to_one_detector() -> None:
+    found = judge(
+        a_verdict("freeze", 0.02, kind="freeze"),
+        a_verdict("freeze", 0.9, kind="freeze", modality=Modality.VIDEO),
+    )
+    assert found.confidence == 0.9
 
 
 @given(confidence=st.floats(0.0, 1.0), count=st.integers(1, 9))
