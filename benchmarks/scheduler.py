@@ -40,9 +40,10 @@ from streammon.core.types import (
 )
 from streammon.detectors.voice_spoof import VoiceSpoof, VoiceSpoofConfig
 from streammon.flow.channel import Channel, WhenFull
-from streammon.scheduler.device import DeviceThread, choose_device, to_device, tune_threads
+from streammon.scheduler.device import choose_device, to_device, tune_threads
 from streammon.scheduler.runner import Scheduler
 from streammon.scheduler.tally import SchedulerStats, percentiles
+from streammon.scheduler.thread import DeviceThread
 
 SPEECH = Path(streammon.__file__).with_name("demo") / "studio_clean.mp4"
 STREAMS = [StreamId(f"s{number:02}") for number in range(64)]

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 SNAPSHOT_BYTES = 64 * 2**20
 WAITING = 256
 """Results waiting for the rules, and alerts for the outbox; full, the sender waits."""
+FINISH_SHARE = 0.6
+"""Of the time to drain, what the detectors may take; the rest is for what their results lead to."""
 
 
 class Monitor:
@@ -146,7 +148,7 @@ class Monitor:
                 self._start_deadline(deadline)
                 for stream in self._streams.values():
                     stream.finish()
-                self._scheduler.close()
+                self._scheduler.close(within_s=FINISH_SHARE * self._drain_s)
 
     def _start_deadline(self, deadline: asyncio.Timeout) -> None:
         """From now on, what is in flight has `drain_s` to get out."""

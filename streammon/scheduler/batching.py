@@ -30,6 +30,30 @@ class GroupKey(NamedTuple):
     bucket: str
 
 
+class Due(NamedTuple):
+    """A group whose windows may be scored now; the smallest is the most urgent."""
+
+    deadline_ns: int
+    order: int
+    group: GroupKey
+
+    @property
+    def detector(self) -> str:
+        return self.group.detector
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """What has to happen to the models in a device's memory before a call."""
+
+    load: str | None = None
+    """Loaded after the others were unloaded."""
+    unload: tuple[str, ...] = ()
+
+
+NO_SWITCH = Switch()
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Windows for one call of one detector, the most urgent first, no stream twice."""
@@ -39,6 +63,7 @@ class Batch:
     windows: tuple[Window, ...]
     queued_ns: tuple[int, ...]
     """When each of them was put into the queue."""
+    switch: Switch = NO_SWITCH
 
 
 @dataclass(slots=True, eq=False)
@@ -131,21 +156,35 @@ class BatchQueue:
     ) -> Batch | None:
         """The next batch, or `None` while nothing is due.
 
-        A group is due when it is full (`most` windows for its detector) or when its most urgent
-        window has waited long enough. Of the groups that are due, the one with the earliest
-        deadline goes first. `all_due` waits for nothing, `only_full` for as long as it takes.
+        Of the groups that are due, the one with the earliest deadline goes first.
         """
-        due = [
-            (head.deadline_ns, head.order, group_key)
+        due = self.due(now_ns, most, all_due=all_due, only_full=only_full)
+        if not due:
+            return None
+        group = min(due).group
+        return self.cut(group, most[group.detector])
+
+    def due(
+        self,
+        now_ns: int,
+        most: Mapping[str, int],
+        *,
+        all_due: bool = False,
+        only_full: bool = False,
+    ) -> list[Due]:
+        """The groups that are due.
+
+        A group is due when it is full (`most` windows for its detector) or when its most urgent
+        window has waited long enough. `all_due` waits for nothing, `only_full` for as long as it
+        takes.
+        """
+        return [
+            Due(head.deadline_ns, head.order, group_key)
             for group_key, group in self._groups.items()
             if ((head := group.head()).due_ns <= now_ns and not only_full)
             or all_due
             or group.size >= most[group_key.detector]
         ]
-        if not due:
-            return None
-        group_key = min(due)[2]
-        return self._cut(group_key, most[group_key.detector])
 
     def next_due_ns(self) -> int | None:
         """When the next group becomes due by waiting; `None` when nothing waits."""
@@ -158,7 +197,8 @@ class BatchQueue:
             self._leave(slot, group_key)
         return len(leaving)
 
-    def _cut(self, group_key: GroupKey, most: int) -> Batch:
+    def cut(self, group_key: GroupKey, most: int) -> Batch:
+        """Take the most urgent windows of a group, at most so many, no stream twice."""
         group = self._groups[group_key]
         taken: dict[StreamId, tuple[Window, int]] = {}
         later: list[tuple[int, int, _Slot]] = []

@@ -1,9 +1,7 @@
 """All that the scheduler decides, as a function of what it was told and the time. Pure.
 
 `runner` is the shell around it: it hands in windows, results and the time, and carries batches to
-the devices. Models that share memory (load before a batch is taken), a cascade (submit a
-result's window to the next detector) and a cache (answer instead of queueing) have their place
-around `take`, `finished` and `submit`.
+the devices, with what has to be loaded for them.
 """
 
 from __future__ import annotations
@@ -11,22 +9,16 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from streammon.config import SchedulerConfig
 from streammon.core.ports import Detector
 from streammon.core.types import DetectionResult, StreamId, Window
-from streammon.scheduler.batching import Batch, BatchQueue, SlotKey
+from streammon.scheduler.batching import Batch, SlotKey
+from streammon.scheduler.residency import MEGABYTE, Residency
 from streammon.scheduler.slo import CostModel, Load, Planner
+from streammon.scheduler.station import Station
 from streammon.scheduler.streams import StreamBook
-from streammon.scheduler.tally import (
-    Busyness,
-    DetectorStats,
-    DeviceStats,
-    SchedulerStats,
-    Tally,
-    percentiles,
-)
+from streammon.scheduler.tally import CacheStats, DetectorStats, SchedulerStats, Tally
 
 log = logging.getLogger(__name__)
 
@@ -37,28 +29,6 @@ HALF_BUSY = 0.5
 """A device less busy than this need not wait for larger batches: it would save idle time."""
 WORTH_SHARING = 0.1
 """A fixed cost below this share of a window's own is not worth waiting for company."""
-
-
-@dataclass(slots=True)
-class _Device:
-    """What waits for one device, and its plan."""
-
-    planner: Planner
-    queue: BatchQueue = field(default_factory=BatchQueue)
-    waited_s: list[float] = field(default_factory=list)
-    """Of the windows scored since the last plan."""
-    waited_p95_s: float = 0.0
-    busyness: Busyness = field(default_factory=Busyness)
-
-    def stats(self) -> DeviceStats:
-        plan = self.planner.plan
-        return DeviceStats(
-            asked=plan.asked,
-            planned=plan.planned,
-            busy=self.busyness.share,
-            longest_wait_s=plan.longest_wait_s,
-            waited_p95_s=self.waited_p95_s,
-        )
 
 
 class Desk:
@@ -77,27 +47,34 @@ class Desk:
         self._costs: Mapping[str, CostModel] = {
             name: tally.cost for name, tally in self._tallies.items()
         }
-        self._devices: dict[str, _Device] = {}
+        self.stations: dict[str, Station] = {}
+        """By device."""
         self._placed: dict[str, str] = {}
 
-    def open_device(self, device: str) -> None:
+    def open_device(self, device: str) -> Station:
         """Detectors may be placed there from now on."""
         planner = Planner(
             alert_within_s=self._settings.alert_within_s,
             batch_wait_s=self._settings.batch_wait_s,
         )
-        self._devices[device] = _Device(planner)
+        budget_mb = self._settings.memory_mb
+        budget_bytes = None if budget_mb is None else round(budget_mb * MEGABYTE)
+        station = self.stations[device] = Station(planner, Residency(budget_bytes))
+        return station
 
     def place(self, name: str, device: str) -> None:
         """The detector is loaded there: from now on its windows are queued."""
         self._placed[name] = device
+
+    def is_placed(self, name: str) -> bool:
+        return name in self._placed
 
     def drop(self, name: str) -> None:
         """The detector failed for good: what waits for it is lost, and nobody asks for it."""
         self.able.pop(name, None)
         device = self._placed.get(name)
         if device is not None:
-            self._tallies[name].failed += self._devices[device].queue.withdraw(name)
+            self._tallies[name].failed += self.stations[device].queue.withdraw(name)
         self.streams.refresh()
 
     def submit(self, name: str, window: Window, now_ns: int) -> bool:
@@ -111,7 +88,7 @@ class Desk:
             tally.not_due += 1
             return False
         key = SlotKey(window.stream, window.participant, name, window.modality)
-        waiting = key in self._devices[device].queue
+        waiting = key in self.stations[device].queue
         if not watched.track(key, spec).lets_in(window, now_ns, waiting=waiting):
             tally.not_due += 1
             return False
@@ -123,8 +100,9 @@ class Desk:
             return False
         budget_ns = round(1e9 * self._settings.alert_within_s / watched.priority)
         deadline_ns = window.captured_ns + budget_ns
-        due_ns = min(now_ns + self._wait_ns(name, device), deadline_ns - self._expected_ns(name))
-        tally.replaced += self._devices[device].queue.put(
+        expected_ns = self._expected_ns(name, device)
+        due_ns = min(now_ns + self._wait_ns(name, device), deadline_ns - expected_ns)
+        tally.replaced += self.stations[device].queue.put(
             key, bucket, window, now_ns=now_ns, deadline_ns=deadline_ns, due_ns=due_ns
         )
         return True
@@ -133,28 +111,44 @@ class Desk:
         self, device: str, now_ns: int, *, all_due: bool = False, only_full: bool = False
     ) -> Batch | None:
         """The next batch for a device, or `None` while nothing is due."""
-        queue = self._devices[device].queue
-        batch = queue.take(now_ns, self._sizes, all_due=all_due, only_full=only_full)
+        batch = self.stations[device].take(
+            now_ns,
+            self._sizes,
+            expected_ns=lambda name: self._expected_ns(name, device),
+            all_due=all_due,
+            only_full=only_full,
+        )
         if batch is not None:
-            self._devices[device].busyness.given(now_ns)
             self._tallies[batch.detector].running += len(batch.windows)
         return batch
 
     def next_due_ns(self, device: str) -> int | None:
         """When something becomes due at the latest; `None` when nothing waits."""
-        return self._devices[device].queue.next_due_ns()
+        return self.stations[device].queue.next_due_ns()
 
     def finished(
-        self, batch: Batch, results: Sequence[DetectionResult], *, took_s: float, ended_ns: int
+        self,
+        batch: Batch,
+        results: Sequence[DetectionResult],
+        *,
+        took_s: float,
+        ended_ns: int,
+        cached: int = 0,
     ) -> None:
-        """A batch came back; `results` belong to its windows, in order."""
+        """A batch came back; `results` belong to its windows, in order.
+
+        `cached` of them were not scored but known: costs are learnt from the others, which took
+        `took_s`, and every window is planned for as if it had to be scored.
+        """
         tally = self._tallies[batch.detector]
         tally.running -= len(batch.windows)
         tally.scored += len(batch.windows)
         tally.batches += 1
         tally.failures_in_row = 0
-        tally.cost.learn(len(batch.windows), took_s)
-        device = self._devices[self._placed[batch.detector]]
+        tally.cached += cached
+        if cached < len(batch.windows):
+            tally.cost.learn(len(batch.windows) - cached, took_s)
+        device = self.stations[self._placed[batch.detector]]
         device.busyness.ended(ended_ns)
         device.waited_s += [(ended_ns - queued_ns) / 1e9 for queued_ns in batch.queued_ns]
         for window, result in zip(batch.windows, results, strict=True):
@@ -165,7 +159,7 @@ class Desk:
 
     def failed(self, batch: Batch, *, ended_ns: int) -> bool:
         """A batch was lost; returns whether its detector has failed too often in a row."""
-        self._devices[self._placed[batch.detector]].busyness.ended(ended_ns)
+        self.stations[self._placed[batch.detector]].busyness.ended(ended_ns)
         tally = self._tallies[batch.detector]
         tally.running -= len(batch.windows)
         tally.failed += len(batch.windows)
@@ -174,28 +168,17 @@ class Desk:
 
     def pending(self, stream: StreamId) -> int:
         """How many windows of a stream wait for their turn."""
-        return sum(device.queue.waiting(stream=stream) for device in self._devices.values())
+        return sum(device.queue.waiting(stream=stream) for device in self.stations.values())
 
     def replan(self, now_ns: int) -> str:
         """Plan anew; returns why people should know that not all can be looked at, or ''."""
         self.streams.forget_silent(now_ns)
-        for name, device in self._devices.items():
+        for name, device in self.stations.items():
             here = {detector for detector in self.able if self._placed.get(detector) == name}
             loads = self.streams.loads(here, now_ns, idle_interval_s=self._settings.idle_interval_s)
-            waited = device.waited_s
-            p95_s = percentiles(waited, (95,))[0] if waited else None
-            device.waited_p95_s = p95_s or 0.0
             self._size_batches(loads)
-            device.busyness.planned(now_ns)
-            plan = device.planner.update(
-                loads,
-                self._costs,
-                self._sizes,
-                waited_p95_s=p95_s,
-                busy=device.busyness.share,
-            )
-            waited.clear()
-            self.streams.stretch(plan.stretch)
+            device.replan(loads, self._costs, self._sizes, now_ns)
+            self.streams.stretch(device.planner.plan.stretch)
         self.streams.refresh()
         return self.degraded()
 
@@ -208,39 +191,38 @@ class Desk:
 
     def degraded(self) -> str:
         """Why not everything is looked at in time; empty when it is."""
-        reasons: list[str] = []
-        for name, device in self._devices.items():
-            plan = device.planner.plan
-            if plan.degraded:
-                reasons.append(
-                    f"{name} is asked for {plan.asked:.1f} times what it can do: the least served "
-                    f"stream has {plan.least_served:.0%} of its windows looked at and results take "
-                    f"{device.waited_p95_s:.1f} s (p95); "
-                    "use fewer streams or detectors, or a faster device"
-                )
-        return "; ".join(reasons)
+        reasons = [device.degraded(name) for name, device in self.stations.items()]
+        return "; ".join(reason for reason in reasons if reason)
 
-    def stats(self) -> SchedulerStats:
+    def stats(self, cache: CacheStats | None = None) -> SchedulerStats:
         return SchedulerStats(
             detectors={name: self._detector_stats(name) for name in self._tallies},
-            devices={name: device.stats() for name, device in self._devices.items()},
+            devices={name: device.stats() for name, device in self.stations.items()},
+            cache=cache,
             alert_within_s=self._settings.alert_within_s,
             degraded=self.degraded(),
         )
 
     def _detector_stats(self, name: str) -> DetectorStats:
         device = self._placed.get(name, "") if name in self.able else ""
-        waiting = self._devices[device].queue.waiting(detector=name) if device else 0
-        stretch = self.streams.longest_stretch(name)
-        return self._tallies[name].stats(device=device, waiting=waiting, stretch=stretch)
+        waiting = self.stations[device].queue.waiting(detector=name) if device else 0
+        models = [station.residency.models.get(name) for station in self.stations.values()]
+        return self._tallies[name].stats(
+            device=device,
+            waiting=waiting,
+            stretch=self.streams.longest_stretch(name),
+            model=next((model for model in models if model is not None), None),
+        )
 
-    def _expected_ns(self, name: str) -> int:
-        return round(1e9 * self._costs[name].expected_s(1))
+    def _expected_ns(self, name: str, device: str) -> int:
+        """How long one window takes, with loading the model where that has to be."""
+        load_s = self.stations[device].residency.load_s(name)
+        return round(1e9 * (load_s + self._costs[name].expected_s(1)))
 
     def _wait_ns(self, name: str, device: str) -> int:
         """How long a window may wait for company; 0 when that would gain nothing."""
         cost = self._costs[name]
-        if self._devices[device].busyness.share < HALF_BUSY:
+        if self.stations[device].busyness.share < HALF_BUSY:
             return 0
         if cost.fixed_s < WORTH_SHARING * cost.per_window_s:
             return 0

@@ -1,26 +1,20 @@
-"""Which device models run on, the one thread that feeds it, and what torch detectors need.
+"""Which device models run on, and what torch detectors need.
 
 torch is imported only when something on this page is called.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import torch
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 CPU = "cpu"
 FEWER_THREADS_IF_WITHIN = 1.15
@@ -127,36 +121,3 @@ def to_device(array: NDArray[Any], device: str) -> torch.Tensor:
     if not device.startswith("cuda"):
         return tensor
     return tensor.pin_memory().to(device, non_blocking=True)
-
-
-class DeviceThread:
-    """The one thread that talks to a device, so that nothing on it ever runs twice at once."""
-
-    def __init__(self, device: str) -> None:
-        self.device = device
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"streammon-{device}")
-        self._stopped = False
-
-    def start(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-        """Begin `work` on the thread; it goes on to its end even if the future is cancelled."""
-
-        def call() -> T:
-            return work(*args, **kwargs)
-
-        return asyncio.get_running_loop().run_in_executor(self._executor, call)
-
-    async def stop(self) -> None:
-        """Return when the call that is running, if any, has ended and the thread with it.
-
-        Cancelled, it returns at once, and the thread still ends after that call.
-        """
-        if not self._stopped:
-            last = self.start(int)
-            self.stop_when_idle()
-            await last
-            self._executor.shutdown(wait=True)
-
-    def stop_when_idle(self) -> None:
-        """Let the thread end after what it has to do; never waits."""
-        self._stopped = True
-        self._executor.shutdown(wait=False)

@@ -18,9 +18,10 @@ from streammon.core.types import (
     WindowSpec,
 )
 from streammon.flow.channel import Channel
+from streammon.scheduler.cache import ResultCache
 from streammon.scheduler.desk import Desk
-from streammon.scheduler.device import CPU, Choice, choose_device, tune_threads
-from streammon.scheduler.lane import Lane, News
+from streammon.scheduler.lanes import Lanes
+from streammon.scheduler.news import News
 from streammon.scheduler.tally import SchedulerStats
 
 log = logging.getLogger(__name__)
@@ -46,17 +47,18 @@ class Scheduler:
         clock: Clock,
         report: Callable[[Health], None],
     ) -> None:
+        """Raises `ConfigError` when a cache in Redis is wanted and its client is not there."""
         self._settings = settings
         self._clock = clock
         self._news = News(report, clock)
         self._desk = Desk(detectors, settings)
-        self._lanes: dict[str, Lane] = {}
-        self._lane_of: dict[str, Lane] = {}
-        self._choice = Choice(CPU)
+        self._cache = ResultCache(settings.cache) if settings.cache.entries else None
+        self._lanes = Lanes(self._desk, settings, clock=clock, news=self._news, cache=self._cache)
         self._too_much = ""
         self._too_much_ns = 0
         self._closing = asyncio.Event()
         self._running = False
+        self._finish_within_s: float | None = None
 
     # --- streams ---------------------------------------------------------------------------
 
@@ -100,24 +102,22 @@ class Scheduler:
         if self._closing.is_set():
             return
         if self._desk.submit(detector_name, window, self._clock.now_ns()):
-            self._lane_of[detector_name].wake.set()
+            self._lanes.of[detector_name].wake.set()
 
     def stats(self) -> SchedulerStats:
-        return self._desk.stats()
+        return self._desk.stats(self._cache.stats() if self._cache is not None else None)
 
     # --- life ------------------------------------------------------------------------------
 
     async def load(self) -> None:
         """Load every detector on its device. One that cannot be loaded fails alone.
 
-        Cancelled, it first waits for the call that is loading: threads cannot be interrupted.
+        Cancelled, it first waits for the call that is loading, up to `STOP_S`: threads cannot be
+        interrupted. Raises `Permanent`, in a group, when a device hangs again and again.
         """
         loaded = False
         try:
-            names_on = await self._assign()
-            async with asyncio.TaskGroup() as group:
-                for device, names in names_on.items():
-                    group.create_task(self._load(names, device), name=f"scheduler:load:{device}")
+            await self._lanes.load()
             loaded = True
         finally:
             if not loaded:
@@ -128,75 +128,46 @@ class Scheduler:
         """Score until `close`, then what is queued, then return. `out` is left open.
 
         Results go out as batches end; a full `out` holds the devices back. Cancelled, it waits
-        for the batches that are on a device.
+        for the batches that are on a device, up to `STOP_S`. Raises `Permanent`, in a group, when
+        a device hangs again and again.
         """
         if self._closing.is_set():
             return
         self._running = True
         try:
             async with asyncio.TaskGroup() as group:
-                serving = [group.create_task(self._closed(), name="scheduler:closed")]
                 around = [group.create_task(self._plan_for_ever(), name="scheduler:plan")]
-                for device, lane in self._lanes.items():
+                serving = []
+                for lane in self._lanes:
                     serve = lane.serve(out, self._closing)
-                    serving.append(group.create_task(serve, name=f"scheduler:{device}"))
-                    around.append(group.create_task(lane.wake_in_time(), name=f"timer:{device}"))
-                await asyncio.wait(serving)
+                    serving.append(group.create_task(serve, name=f"scheduler:{lane.name}"))
+                    around.append(group.create_task(lane.wake_in_time(), name=f"timer:{lane.name}"))
+                    around.append(group.create_task(lane.watch(), name=f"watch:{lane.name}"))
+                await self._closing.wait()
+                await self._lanes.finish(serving, self._finish_within_s)
                 for task in around:
                     task.cancel()
         finally:
             await self._stop()
 
-    def close(self) -> None:
-        """Take no more windows; `run` finishes what is queued, unless it has yet to begin."""
+    def close(self, *, within_s: float | None = None) -> None:
+        """Take no more windows; `run` finishes what is queued, unless it has yet to begin.
+
+        After `within_s` it returns all the same, without what is still on a device.
+        """
+        self._finish_within_s = within_s
         self._closing.set()
-        for lane in self._lanes.values():
+        for lane in self._lanes:
             lane.wake.set()
             if not self._running:
-                lane.thread.stop_when_idle()
+                lane.guard.thread.stop_when_idle()
 
     # --- inside ----------------------------------------------------------------------------
-
-    async def _assign(self) -> dict[str, list[str]]:
-        """Settle which device the models run on; returns the detectors by device."""
-        cpu = self._lane(CPU)
-        models = [name for name, each in self._desk.detectors.items() if each.on_device]
-        others = [name for name in self._desk.detectors if name not in models]
-        if not models:
-            return {CPU: others}
-        self._choice = await cpu.thread.start(choose_device, self._settings.device)
-        log.info("device", extra={"device": self._choice.device, "cause": self._choice.cause})
-        if self._choice.device != CPU:
-            self._lane(self._choice.device)
-            return {CPU: others, self._choice.device: models}
-        threads = await cpu.thread.start(tune_threads, self._settings.cpu_threads)
-        log.info("cpu_threads", extra={"threads": threads})
-        return {CPU: [*others, *models]}
-
-    def _lane(self, device: str) -> Lane:
-        lane = self._lanes[device] = Lane(
-            device,
-            self._desk,
-            mixed_precision=self._settings.mixed_precision,
-            clock=self._clock,
-            news=self._news,
-        )
-        return lane
-
-    async def _load(self, names: list[str], device: str) -> None:
-        lane = self._lanes[device]
-        self._desk.open_device(device)
-        for name in names:
-            self._lane_of[name] = lane
-            await lane.load(name)
 
     async def _plan_for_ever(self) -> None:
         while True:
             await self._clock.sleep(PLAN_EVERY_S)
             self._report_plan(self._desk.replan(self._clock.now_ns()))
-
-    async def _closed(self) -> None:
-        await self._closing.wait()
 
     def _report_plan(self, too_much: str) -> None:
         """The health of the scheduler: too much to do, a fallback, or well."""
@@ -204,11 +175,13 @@ class Scheduler:
         old = now_ns - self._too_much_ns > NEW_FIGURES_AFTER_S * 1e9
         if old or bool(too_much) != bool(self._too_much):
             self._too_much, self._too_much_ns = too_much, now_ns
-        fallback = self._choice.cause if self._choice.is_fallback else ""
+        choice = self._lanes.choice
+        fallback = choice.cause if choice.is_fallback else ""
         causes = [cause for cause in (fallback, self._too_much) if cause]
         state = HealthState.DEGRADED if causes else HealthState.UP
         self._news.tell("scheduler", state, "; ".join(causes))
 
     async def _stop(self) -> None:
-        for lane in self._lanes.values():
-            await lane.thread.stop()
+        await self._lanes.stop()
+        if self._cache is not None:
+            self._cache.close()

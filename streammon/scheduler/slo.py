@@ -29,6 +29,9 @@ DEGRADED_BELOW = 0.97
 """A stream looked at less often than this share of what it is due is worth telling people."""
 WORTH_IT = 1.02
 """A change for the better by less than this is noise of the measurements."""
+MOST_LOADING = 0.2
+"""Share of a device's time that is set aside for loading models at most: under pressure, they
+change no more often than that."""
 LOOSEN_AFTER = 3
 """Plans in a row that must allow more before more is admitted: load that comes and goes would
 otherwise make the intervals swing."""
@@ -164,21 +167,25 @@ class Planner:
         *,
         waited_p95_s: float | None,
         busy: float,
+        loading: float = 0.0,
+        reload_s: float = 0.0,
     ) -> Plan:
         """A plan for these loads.
 
         `most` is the largest batch per detector. What was measured since the last plan:
-        `waited_p95_s` of the windows that were scored, `busy` as a share of the device's time.
+        `waited_p95_s` of the windows that were scored, `busy` as a share of the device's time,
+        `loading` models as a part of that. `reload_s` is what it takes to load each in turn.
         """
+        loading = min(loading, MOST_LOADING)
         self._steer(waited_p95_s)
-        self._notice_slack(busy)
+        self._notice_slack(busy, loading)
         sizes = Counter(load.detector for load in loads)
         batch = {name: min(most[name], size) for name, size in sizes.items()}
         per_window = {
             name: costs[name].per_window_s + costs[name].fixed_s / batch[name] for name in sizes
         }
         costs_s = [per_window[load.detector] for load in loads]
-        level = self._settled(shares(loads, costs_s, self.capacity / self._used))
+        level = self._settled(shares(loads, costs_s, (self.capacity - loading) / self._used))
         given = [
             max(LEAST_SHARE, min(1.0, level * load.priority / load.patience)) for load in loads
         ]
@@ -194,7 +201,7 @@ class Planner:
             stretch={load.key: 1.0 / share for load, share in zip(loads, given, strict=True)},
             asked=sum(takes),
             planned=sum(one * share for one, share in zip(takes, given, strict=True)),
-            longest_wait_s=sweep_s + self._batch_wait_s,
+            longest_wait_s=sweep_s + reload_s + self._batch_wait_s,
             least_served=least,
             degraded=self._is_degraded(least < DEGRADED_BELOW or late),
         )
@@ -208,7 +215,7 @@ class Planner:
         elif waited_p95_s < self._alert_within_s / 2:
             self.capacity = min(MOST_BUSY, self.capacity + 0.02)
 
-    def _notice_slack(self, busy: float) -> None:
+    def _notice_slack(self, busy: float, loading: float) -> None:
         """Learn which part of the planned time is really used, while not all is admitted.
 
         Costs that were taken for too high would otherwise leave the device idle and windows
@@ -217,7 +224,7 @@ class Planner:
         if math.isinf(self._level) or not self.plan.planned:
             self._used = 1.0
         elif busy < NEARLY * self.capacity:
-            used = min(1.0, busy / self.plan.planned)
+            used = min(1.0, max(0.0, busy - loading) / self.plan.planned)
             self._used = max(LEAST_BUSY, self._used + USED_GAIN * (used - self._used))
         else:
             self._used += USED_FADES * (1.0 - self._used)

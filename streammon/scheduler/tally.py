@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from streammon.scheduler.residency import Model
 from streammon.scheduler.slo import CostModel
 
 BUSY_OVER = 5
@@ -29,7 +30,7 @@ class DetectorStats:
     not_due: int
     """Came sooner than the stream's interval, or when nobody could look."""
     failed: int
-    """Lost to an exception of the detector."""
+    """Lost to the detector: it raised, answered wrongly, or did not come back."""
     queued: int
     """Wait, or are on the device now."""
     batches: int
@@ -43,6 +44,16 @@ class DetectorStats:
     fixed_s: float
     """A batch of n takes about fixed_s + n * per_window_s."""
     per_window_s: float
+    cached: int
+    """Of those scored, how many were answered from the cache."""
+    resident_bytes: int
+    """What its weights take on the device now; 0 for a detector that cannot be unloaded."""
+    loaded_already: int
+    """Batches for which its model was loaded already; counted where models can be unloaded."""
+    loads: int
+    evictions: int
+    loading_s: float
+    """All the time that loading it took so far, with making room for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +67,31 @@ class DeviceStats:
     longest_wait_s: float
     waited_p95_s: float
     """From submit to score, over the last second or so; the figure that is steered."""
+    loading: float
+    """Share of the last few seconds in which models were loaded and unloaded."""
+    resident_bytes: int
+    """What models that can be unloaded take now, and those that hang."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """The result cache: in memory, and the Redis behind it, if any."""
+
+    entries: int
+    hits: int
+    misses: int
+    redis_hits: int
+    """Of the hits, how many were Redis's."""
+    redis_errors: int
+    """Times that Redis did not answer in time, or not sensibly; each counted as a miss."""
 
 
 @dataclass(frozen=True, slots=True)
 class SchedulerStats:
     detectors: Mapping[str, DetectorStats]
     devices: Mapping[str, DeviceStats]
+    cache: CacheStats | None
+    """`None` where results are not kept."""
     alert_within_s: float
     degraded: str
     """Why not everything can be looked at in time; empty when it can."""
@@ -77,6 +107,9 @@ class Busyness:
     """Work up to here has been counted."""
     _busy_ns: int = 0
     """Worked since the last plan."""
+    _loading_s: float = 0.0
+    """Spent loading models since the last plan."""
+    _loadings_s: deque[float] = field(default_factory=lambda: deque(maxlen=BUSY_OVER))
     _planned_ns: int | None = None
     _periods_ns: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=BUSY_OVER))
 
@@ -88,17 +121,27 @@ class Busyness:
         self._count(now_ns)
         self._given_ns.popleft()
 
+    def loaded(self, took_s: float) -> None:
+        """Of the work, so much was loading and unloading."""
+        self._loading_s += took_s
+
     def planned(self, now_ns: int) -> None:
         """A period ends here, and the next begins."""
         self._count(now_ns)
         if self._planned_ns is not None:
             self._periods_ns.append((self._busy_ns, now_ns - self._planned_ns))
-        self._planned_ns, self._busy_ns = now_ns, 0
+            self._loadings_s.append(self._loading_s)
+        self._planned_ns, self._busy_ns, self._loading_s = now_ns, 0, 0.0
 
     @property
     def share(self) -> float:
         period_ns = sum(period for _, period in self._periods_ns)
         return sum(busy for busy, _ in self._periods_ns) / period_ns if period_ns else 0.0
+
+    @property
+    def loading(self) -> float:
+        period_ns = sum(period for _, period in self._periods_ns)
+        return sum(self._loadings_s) * 1e9 / period_ns if period_ns else 0.0
 
     def _count(self, now_ns: int) -> None:
         if self._given_ns:
@@ -117,12 +160,16 @@ class Tally:
     not_due: int = 0
     failed: int = 0
     running: int = 0
+    cached: int = 0
     batches: int = 0
     failures_in_row: int = 0
     cost: CostModel = field(default_factory=CostModel)
     ages_s: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
 
-    def stats(self, *, device: str, waiting: int, stretch: float) -> DetectorStats:
+    def stats(
+        self, *, device: str, waiting: int, stretch: float, model: Model | None = None
+    ) -> DetectorStats:
+        model = model or Model()
         p50, p95, p99 = percentiles(self.ages_s, (50, 95, 99))
         return DetectorStats(
             device=device,
@@ -141,6 +188,12 @@ class Tally:
             stretch=stretch,
             fixed_s=self.cost.fixed_s,
             per_window_s=self.cost.per_window_s,
+            cached=self.cached,
+            resident_bytes=(model.size_bytes or 0) if model.resident else 0,
+            loaded_already=model.hits,
+            loads=model.loads,
+            evictions=model.evictions,
+            loading_s=model.loading_s,
         )
 
 

@@ -28,7 +28,8 @@ BORDERS = {
     "streammon/flow/threads.py": "hands a thread's error to the event loop",
     "streammon/detectors/members.py": "a member that fails must not take its combinator with it",
     "streammon/scheduler/desk.py": "a window that a detector chokes on is only its own loss",
-    "streammon/scheduler/lane.py": "a detector that fails is counted, then given up",
+    "streammon/scheduler/thread.py": "hands a call's error to whoever waits for it",
+    "streammon/scheduler/work.py": "a detector that fails is counted, then given up",
     "pipelines/examine.py": "a window that a detector chokes on is only its own loss",
     "sinks/outbox_writer.py": "the writer's end is told to everyone who waits for it",
 }

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from streammon.scheduler.device import (
-    DeviceThread,
     autocast,
     choose_device,
     to_device,
     torch_device,
     tune_threads,
 )
+from streammon.scheduler.thread import DeviceThread
 
 needs_no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")

@@ -1,0 +1,122 @@
+"""The lanes of all devices: which there are, and which detector runs on which."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+
+from streammon.config import SchedulerConfig
+from streammon.core.ports import Clock, Elsewhere
+from streammon.scheduler.cache import ResultCache
+from streammon.scheduler.desk import Desk
+from streammon.scheduler.device import CPU, Choice, choose_device, tune_threads
+from streammon.scheduler.guard import GuardedThread
+from streammon.scheduler.lane import Lane
+from streammon.scheduler.news import News
+from streammon.scheduler.thread import STOP_S
+from streammon.scheduler.work import Work
+
+log = logging.getLogger(__name__)
+
+AWAY = "elsewhere:"
+"""Begins the name of the lane of a detector that works elsewhere."""
+
+
+class Lanes:
+    """One lane for the CPU, one for the accelerator, and one for each detector that works
+    elsewhere: what waits for another machine holds up nobody but itself.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        settings: SchedulerConfig,
+        *,
+        clock: Clock,
+        news: News,
+        cache: ResultCache | None,
+    ) -> None:
+        self.of: dict[str, Lane] = {}
+        """The lane of each detector that was assigned to one."""
+        self.choice = Choice(CPU)
+        self._desk = desk
+        self._settings = settings
+        self._clock = clock
+        self._news = news
+        self._cache = cache
+        self._lanes: dict[str, Lane] = {}
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes.values())
+
+    async def load(self) -> None:
+        """Load every detector on its device. Raises `Permanent`, in a group, for a stuck device."""
+        names_on = await self._assign()
+        async with asyncio.TaskGroup() as group:
+            for lane, names in names_on.items():
+                loading = self._load(self._lanes[lane], names)
+                group.create_task(loading, name=f"scheduler:load:{lane}")
+
+    async def finish(self, serving: Sequence[asyncio.Task[None]], within_s: float | None) -> None:
+        """Return when these tasks are done, or when that takes too long: the rest is given up."""
+        if not serving:
+            return
+        _, late = await asyncio.wait(serving, timeout=within_s)
+        if late:
+            for lane in self:
+                lane.give_up()
+            for task in late:
+                task.cancel()
+
+    async def stop(self) -> None:
+        """End every thread, within `STOP_S`."""
+        await asyncio.gather(*(lane.guard.thread.stop(within_s=STOP_S) for lane in self))
+
+    async def _load(self, lane: Lane, names: Sequence[str]) -> None:
+        for name in names:
+            self.of[name] = lane
+            await lane.load(name)
+
+    async def _assign(self) -> dict[str, list[str]]:
+        """Settle which device the models run on; returns the detectors by lane."""
+        cpu = self._lane(CPU)
+        detectors = self._desk.detectors
+        away = {name: each for name, each in detectors.items() if isinstance(each, Elsewhere)}
+        models = [name for name, each in detectors.items() if each.on_device and name not in away]
+        others = [name for name in detectors if name not in models and name not in away]
+        own = {self._lane(f"{AWAY}{name}").name: [name] for name in away}
+        if not models:
+            return {CPU: others, **own}
+        self.choice = await self._choose(cpu)
+        log.info("device", extra={"device": self.choice.device, "cause": self.choice.cause})
+        if self.choice.device != CPU:
+            self._lane(self.choice.device)
+            return {CPU: others, self.choice.device: models, **own}
+        cpu.guard.cpu_threads = await cpu.guard.thread.start(
+            tune_threads, self._settings.cpu_threads
+        )
+        log.info("cpu_threads", extra={"threads": cpu.guard.cpu_threads})
+        return {CPU: [*others, *models], **own}
+
+    async def _choose(self, cpu: Lane) -> Choice:
+        """The device for models; the CPU when the other one does not even answer."""
+        wanted, within_s = self._settings.device, self._settings.load_hang_s
+        choosing = cpu.guard.thread.start(choose_device, wanted)
+        await asyncio.wait({choosing}, timeout=within_s)
+        if choosing.done():
+            return choosing.result()
+        cpu.guard.renew()
+        cause = f"device {wanted} did not answer for {within_s:g} s; running on the CPU"
+        return Choice(CPU, cause, is_fallback=True)
+
+    def _lane(self, name: str) -> Lane:
+        """A lane of this device, or of one detector that works elsewhere."""
+        settings, device = self._settings, CPU if name.startswith(AWAY) else name
+        detectors = self._desk.detectors
+        work = Work(device, detectors, settings, clock=self._clock, cache=self._cache)
+        shortest_s = min(settings.hang_s, settings.load_hang_s)
+        guard = GuardedThread(name, work, shortest_limit_s=shortest_s, clock=self._clock)
+        lane = Lane(name, self._desk, guard, clock=self._clock, news=self._news)
+        self._lanes[name] = lane
+        return lane

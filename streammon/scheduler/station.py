@@ -1,0 +1,105 @@
+"""One device as the desk sees it: what waits for it, its plan, its models in memory. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from streammon.scheduler.batching import NO_SWITCH, Batch, BatchQueue, Switch
+from streammon.scheduler.residency import Residency
+from streammon.scheduler.slo import CostModel, Load, Planner
+from streammon.scheduler.tally import Busyness, DeviceStats, percentiles
+
+
+@dataclass(slots=True)
+class Station:
+    planner: Planner
+    residency: Residency
+    queue: BatchQueue = field(default_factory=BatchQueue)
+    busyness: Busyness = field(default_factory=Busyness)
+    waited_s: list[float] = field(default_factory=list)
+    """Of the windows scored since the last plan."""
+    waited_p95_s: float = 0.0
+
+    def take(
+        self,
+        now_ns: int,
+        sizes: Mapping[str, int],
+        *,
+        expected_ns: Callable[[str], int],
+        all_due: bool = False,
+        only_full: bool = False,
+    ) -> Batch | None:
+        """The next batch, with what has to be loaded for it; `only_full` loads nothing."""
+        due = self.queue.due(now_ns, sizes, all_due=all_due, only_full=only_full)
+        chosen = self.residency.choose(due, now_ns, expected_ns=expected_ns, only_loaded=only_full)
+        if chosen is None:
+            return None
+        batch = self.queue.cut(chosen.group, sizes[chosen.detector])
+        self.busyness.given(now_ns)
+        return replace(batch, switch=self.residency.use(batch.detector, now_ns))
+
+    def switched(
+        self, switch: Switch, sizes: Mapping[str, int | None], *, took_s: float, now_ns: int
+    ) -> str:
+        """Models were loaded and unloaded: see `Residency.switched`.
+
+        Returns why what was loaded cannot stay, or ''.
+        """
+        if switch == NO_SWITCH:
+            return ""
+        self.residency.switched(switch, sizes, took_s=took_s, now_ns=now_ns)
+        self.busyness.loaded(took_s)
+        return self.residency.too_large(switch.load) if switch.load else ""
+
+    def lose(self, name: str) -> dict[str, str]:
+        """It hangs here for good. Returns those that have no room any more, and why."""
+        self.residency.lose(name)
+        too_large = {other: self.residency.too_large(other) for other in self.residency.models}
+        return {other: why for other, why in too_large.items() if why}
+
+    def replan(
+        self,
+        loads: Sequence[Load],
+        costs: Mapping[str, CostModel],
+        sizes: Mapping[str, int],
+        now_ns: int,
+    ) -> None:
+        """A new plan for these loads, from what was measured since the last one."""
+        p95_s = percentiles(self.waited_s, (95,))[0] if self.waited_s else None
+        self.waited_p95_s = p95_s or 0.0
+        self.busyness.planned(now_ns)
+        self.planner.update(
+            loads,
+            costs,
+            sizes,
+            waited_p95_s=p95_s,
+            busy=self.busyness.share,
+            loading=self.busyness.loading,
+            reload_s=self.residency.reload_s(),
+        )
+        self.waited_s.clear()
+
+    def degraded(self, name: str) -> str:
+        """Why not everything is looked at in time; empty when it is."""
+        plan = self.planner.plan
+        if not plan.degraded:
+            return ""
+        return (
+            f"{name} is asked for {plan.asked:.1f} times what it can do: the least served "
+            f"stream has {plan.least_served:.0%} of its windows looked at and results take "
+            f"{self.waited_p95_s:.1f} s (p95); "
+            "use fewer streams or detectors, or a faster device"
+        )
+
+    def stats(self) -> DeviceStats:
+        plan = self.planner.plan
+        return DeviceStats(
+            asked=plan.asked,
+            planned=plan.planned,
+            busy=self.busyness.share,
+            longest_wait_s=plan.longest_wait_s,
+            waited_p95_s=self.waited_p95_s,
+            loading=self.busyness.loading,
+            resident_bytes=self.residency.resident_bytes,
+        )
