@@ -54,13 +54,13 @@ def _clips(arguments: argparse.Namespace, manifest: Manifest) -> int:
             if baseline is not None:
                 baseline.take(row)
             step()
-    answers: list[Answers] = [] if scoring is None else list(scoring.answers.values())
+    answers: list[Answers] = [] if scoring is None else scoring.answers
     failures: list[Failure] = [] if scoring is None else scoring.failures
     if baseline is not None:
         answers += baseline.answers()
         failures = failures or baseline.failures
     found = [report.judged(one) for one in answers]
-    console = Console()
+    console = terminal.table_console()
     terminal.print_report(console, found, failures)
     if arguments.json:
         settings = _settings(arguments, manifest) | {"pool": arguments.pool}
@@ -104,7 +104,7 @@ def _streams(arguments: argparse.Namespace, manifest: Manifest) -> int:
         for row in manifest.rows():
             watching.take(row)
             step()
-    console = Console()
+    console = terminal.table_console()
     watched, failures = watching.watched, watching.failures
     if watched:
         terminal.print_streams(console, figures(watched), by_kind(watched))

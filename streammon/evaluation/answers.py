@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from streammon.evaluation.manifest import Row
 from streammon.evaluation.measures import Counts, Floats
+from streammon.pipelines.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,12 @@ class Failure:
     row: Row
     cause: str
 
+    @classmethod
+    def of(cls, row: Row, error: Exception) -> Failure:
+        """What went wrong, without the row's name before it."""
+        cause = str(error).removeprefix(f"{row.name}: ") or type(error).__name__
+        return cls(row, cause)
+
 
 @dataclass(slots=True)
 class Answers:
@@ -38,10 +45,16 @@ class Answers:
     detector: str
     given: list[Answer] = field(default_factory=list)
     models: Counter[str] = field(default_factory=Counter)
-    """How many windows each `model_used` answered."""
+    """How many windows each `model_used` was asked about."""
     window_s: array[float] = field(default_factory=lambda: array("f"))
-    """How long each window took to score."""
+    """How long each window took to score, but for the first."""
     windows_abstained: int = 0
+
+    def add(self, row: Row, verdict: Verdict) -> None:
+        """Note what the detector says of a row."""
+        self.given.append(Answer(row, verdict.confidence, verdict.abstained))
+        self.models[verdict.model_used] += verdict.windows
+        self.windows_abstained += verdict.windows - verdict.scored
 
     @property
     def scored(self) -> list[Answer]:

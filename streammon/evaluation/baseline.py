@@ -72,7 +72,7 @@ class Baseline:
         try:
             sound = audio_features.joined(_sound(row))
         except ROW_FAILURES as error:
-            self.failures.append(Failure(bare, str(error) or type(error).__name__))
+            self.failures.append(Failure.of(bare, error))
             return
         if audio_features.is_sound(sound):
             self._features.append(audio_features.features(sound))

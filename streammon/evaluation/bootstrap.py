@@ -44,7 +44,7 @@ class Redrawn:
     ) -> None:
         """`fake` and `scores`: (n,); `groups`: one name per row."""
         self._scores, self._place = np.unique(scores, return_inverse=True)
-        self._fake = fake
+        self._fake = fake = fake.astype(np.bool_)
         names = {name: at for at, name in enumerate(sorted(set(groups)))}
         self._group = np.array([names[name] for name in groups], dtype=np.intp)
         self._seed, self._rounds = seed, rounds

@@ -5,9 +5,8 @@ from __future__ import annotations
 from streammon.config import MonitorConfig, parse_config
 from streammon.core.errors import ConfigError
 from streammon.pipelines import presets
+from streammon.pipelines.detect import DEFAULT_MONITOR
 from streammon.registry import DETECTORS, known
-
-USUAL = "monitoring_wall"
 
 
 def monitor(detector: str | None, pipeline: str | None) -> MonitorConfig:
@@ -23,7 +22,7 @@ def monitor(detector: str | None, pipeline: str | None) -> MonitorConfig:
                 f"allowed: {', '.join(known(DETECTORS))}; or name the --pipeline that has it"
             )
         return parse_config({"name": detector, "detectors": {detector: {}}})
-    config = presets.load(pipeline or USUAL, changes={"sources": None})
+    config = presets.load(pipeline or DEFAULT_MONITOR, changes={"sources": None})
     if detector is None:
         return config
     if detector not in config.detectors:

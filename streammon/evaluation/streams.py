@@ -92,7 +92,7 @@ class Watching:
         try:
             self.watched.append(self._watch(row))
         except ROW_FAILURES as error:
-            self.failures.append(Failure(row, str(error) or type(error).__name__))
+            self.failures.append(Failure.of(row, error))
 
     def _watch(self, row: Row) -> Watched:
         opened, windows, media_s = [], 0, 0.0

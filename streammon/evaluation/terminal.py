@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from streammon.core.types import Json
@@ -21,8 +23,16 @@ NAMES = {
     "brier": "Brier score",
     "ece": "calibration error",
 }
+AGAINST = {"same source": "same", "all reals": "all", "no fakes": "-"}
+NEEDED_WIDTH = 120
 MOST_LINES = 10
 """Failures and reasons that are listed; the JSON report holds more."""
+
+
+def table_console() -> Console:
+    """stdout, as wide as the terminal; where it is none, as wide as the tables need."""
+    console = Console()
+    return console if console.is_terminal else Console(width=NEEDED_WIDTH)
 
 
 def print_report(console: Console, found: Sequence[Judged], failures: Sequence[Failure]) -> None:
@@ -32,7 +42,7 @@ def print_report(console: Console, found: Sequence[Judged], failures: Sequence[F
         console.print(_overview(scored))
         if any(None in one.whole.intervals.values() for one in scored):
             console.print(
-                "no interval: a class is missing or all of it is of one group", style="dim"
+                "no interval: a class is missing, or all of it is of one group", style="dim"
             )
     for one in scored:
         for title, parts in (("system", one.systems), ("source", one.sources)):
@@ -73,7 +83,7 @@ def print_failures(console: Console, failures: Sequence[Failure]) -> None:
 def _overview(found: Sequence[Judged]) -> Table:
     table = Table("", title="figures with 95 % intervals", title_justify="left")
     for one in found:
-        table.add_column(one.answers.detector, justify="right")
+        table.add_column(escape(one.answers.detector), justify="right")
     for name, words in NAMES.items():
         table.add_row(
             words,
@@ -98,18 +108,19 @@ def _ms(one: Judged) -> str:
 
 
 def _parts(title: str, column: str, parts: Sequence[Part]) -> Table:
-    table = Table(column, title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column(column, no_wrap=True, overflow="ellipsis", max_width=36)
     for name in ("fakes", "reals", "against", "AUC", "EER", "reals >= 0.5", "fakes >= 0.5"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=name in {"AUC", "EER"})
     for part in parts:
         figures = part.figures
         table.add_row(
-            part.name,
+            escape(part.name),
             str(figures.fakes),
             str(figures.reals),
-            part.against,
+            AGAINST[part.against],
             _with_ends(figures.values["auc"], figures.intervals["auc"]),
-            _with_ends(figures.values["eer"], figures.intervals["eer"]),
+            _with_ends(figures.values["eer"], None),
             _share(part.false_alarms),
             _share(part.hits),
         )
