@@ -1,13 +1,27 @@
 """How much of the bare clients' speed the Kafka and WebSocket sinks keep.
 
-Each figure compares both ways in the same run, taken in turn, medians of the rounds:
+Both sides of a figure are measured in the same run, in turn, each first every other time. A figure
+that compares is the median of the ratios of the pairs. A busy machine moves single pairs far.
 
     kafka_alerts_per_s   alerts appended to the outbox on disk and accepted by a real broker
     kafka_over_bare      that, over the bare confluent client with the same records and settings
-    frames_over_bare     overlay frames a second through the sink, over the bare client
-    ws_over_bare         a broadcast to 100 clients through the hub, over websockets.broadcast
+    frames_over_bare     overlay frames a second that arrive through the sink, over the bare client
+    ws_over_bare         alerts a second at the last of 100 clients, handed to the WebSocket sink
+                         one by one, over a bare broadcast
+    ws_over_bare_bursts  the same, handed over 20 at a time, as the outbox does when alerts wait
 
-The broker and the WebSocket clients are processes of their own.
+The bare broadcast is `websockets.broadcast` of the same texts, made before the clock starts, one
+message a turn of the loop. It writes into the connections' buffers and waits for nobody: nothing is
+stored, nobody can resume, and a client that does not read grows its buffer. The sink stores each
+alert in its history first and waits for that before it takes the next. So the figure may exceed 1:
+where the clients are slower than the server, the bare broadcast pays for its full buffers.
+
+Frames come from 256 streams with 64 on their way, on both sides: a stream's next frame is far
+behind its last, so that frames do not give way to newer ones for an accident of the broker's.
+
+The broker and the WebSocket clients are processes of their own. Our loop is uvloop, as in
+`streammon run`, on both sides. The clients take as much time as the server; the JSON's details say
+how much processor time the server alone took.
 
     python -m benchmarks.sinks [--quick] [--json OUT]
 """
@@ -22,10 +36,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeAlias
 
+import uvloop
 from confluent_kafka import Producer
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, broadcast, serve
@@ -56,11 +72,12 @@ WALL = wire.WallClock(CLOCK)
 STREAMS = 64
 CLIENTS = 100
 ALERTS_IN_BURST = 20
-"""The outbox hands over what waits; the bare broadcast sends as fast as its loop turns."""
 ALERTS_AT_ONCE = 500
 FRAME_BYTES = 60_000
+FRAME_PAIRS = 5
+"""Short measurements in turn, per round: a broker's hiccup spoils one of them."""
+FRAME_STREAMS = 256
 FRAMES_ON_WAY = 64
-"""The bare client gets the same bound as the sink: one frame per stream."""
 
 
 def an_alert(number: int) -> Alert:
@@ -92,8 +109,8 @@ def frames(count: int) -> list[Overlay]:
     noise = random.Random(1).randbytes(FRAME_BYTES)
     return [
         Overlay(
-            StreamId(f"cam-{number % STREAMS}"), number // STREAMS, 0.0,
-            (number // STREAMS + 1) * 10**9, noise, 640, 360,
+            StreamId(f"cam-{number % FRAME_STREAMS}"), number // FRAME_STREAMS, 0.0,
+            (number // FRAME_STREAMS + 1) * 10**9, noise, 640, 360,
         )
         for number in range(count)
     ]  # fmt: skip
@@ -146,7 +163,7 @@ def alerts_bare(broker: Broker, rows: list[NewAlert], prefix: str) -> float:
 
 
 async def frames_through_sink(broker: Broker, overlays: list[Overlay], prefix: str) -> float:
-    """Frames a second that arrive, when each stream's next is offered as soon as it may go."""
+    """Frames a second that arrive; those that gave way to newer ones do not count."""
     config = KafkaConfig(
         bootstrap=broker.bootstrap, topic_prefix=prefix, overlays=True, overlay_fps=30.0
     )
@@ -214,8 +231,15 @@ def _clients(url: str, count: int, opened: Any, finished: Any) -> None:
     asyncio.run(_read_all(url, count, opened, finished))
 
 
-async def _fan_out(url: str, count: int, publish: Callable[[], Awaitable[None]]) -> float:
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    per_s: float
     """Messages a second and client, from the first publish until the last client has all."""
+    server_cpu_s: float
+    """Processor time that this process took meanwhile."""
+
+
+async def _fan_out(url: str, count: int, publish: Callable[[], Awaitable[None]]) -> FanOut:
     context = multiprocessing.get_context("spawn")
     opened, finished = context.Event(), context.Event()
     process = context.Process(target=_clients, args=(url, count, opened, finished))
@@ -223,16 +247,17 @@ async def _fan_out(url: str, count: int, publish: Callable[[], Awaitable[None]])
     try:
         assert await asyncio.to_thread(opened.wait, 60)
         await asyncio.sleep(0.3)
-        began_s = time.perf_counter()
+        began_s, began_cpu_s = time.perf_counter(), time.process_time()
         await publish()
         assert await asyncio.to_thread(finished.wait, 120)
-        return count / (time.perf_counter() - began_s)
+        took_s = time.perf_counter() - began_s
+        return FanOut(count / took_s, time.process_time() - began_cpu_s)
     finally:
         process.kill()
         await asyncio.to_thread(process.join)
 
 
-async def ws_through_hub(rows: list[NewAlert]) -> float:
+async def ws_through_hub(rows: list[NewAlert], at_once: int) -> FanOut:
     sink = WebSocketConfig(port=0, max_clients=CLIENTS).build("ws")
     async with sink:
 
@@ -241,14 +266,14 @@ async def ws_through_hub(rows: list[NewAlert]) -> float:
                 StoredAlert(seq, row.alert_id, row.stream, row.body)
                 for seq, row in enumerate(rows, 1)
             ]
-            for first in range(0, len(stored), ALERTS_IN_BURST):
-                await sink.deliver_alerts(stored[first : first + ALERTS_IN_BURST])
+            for first in range(0, len(stored), at_once):
+                await sink.deliver_alerts(stored[first : first + at_once])
 
         return await _fan_out(sink.url, len(rows), publish)
 
 
-async def ws_bare(rows: list[NewAlert]) -> float:
-    """The same texts with `websockets.broadcast`, which waits for nobody."""
+async def ws_bare(rows: list[NewAlert]) -> FanOut:
+    """The same texts with `websockets.broadcast`, one a turn of the loop."""
     texts = [wire.with_seq(row.body, seq).decode() for seq, row in enumerate(rows, 1)]
     connections: set[ServerConnection] = set()
 
@@ -273,32 +298,71 @@ async def ws_bare(rows: list[NewAlert]) -> float:
 # --- all of it -------------------------------------------------------------------------------
 
 
+class Taken:
+    """What was measured: values by name, pairs at the same place."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[float]] = {}
+
+    def add(self, name: str, value: float) -> None:
+        self.values.setdefault(name, []).append(value)
+
+    def ratio(self, ours: str, bare: str) -> float:
+        """The median over the pairs."""
+        pairs = zip(self.values[ours], self.values[bare], strict=True)
+        return median(one / other for one, other in pairs)
+
+
+Measure: TypeAlias = Callable[[], Awaitable[float | FanOut]]
+
+
+async def take(taken: Taken, measures: dict[str, Measure], *, backwards: bool) -> None:
+    """Measure each once, in this order or the opposite one."""
+    for name in reversed(measures) if backwards else measures:
+        value = await measures[name]()
+        if isinstance(value, FanOut):
+            taken.add(f"{name}_server_cpu_s", value.server_cpu_s)
+            value = value.per_s
+        taken.add(name, value)
+
+
 async def measure(args: argparse.Namespace) -> tuple[dict[str, float], dict[str, Any]]:
     rounds = 3 if args.quick else 7
     rows = alert_rows(10_000 if args.quick else 30_000)
-    overlays = frames(1_000 if args.quick else 3_000)
-    told = rows[: 300 if args.quick else 1_000]
-    taken: dict[str, list[float]] = {
-        name: [] for name in ("alerts", "alerts_bare", "frames", "frames_bare", "ws", "ws_bare")
-    }
+    overlays = frames(1_000)
+    told = rows[:300]
+    taken = Taken()
     for number in range(rounds):
+        backwards = bool(number % 2)
         with a_broker("noida") as broker:
-            taken["alerts"].append(await alerts_through_sink(broker, rows, "a"))
-            taken["alerts_bare"].append(await asyncio.to_thread(alerts_bare, broker, rows, "a"))
-            taken["frames"].append(await frames_through_sink(broker, overlays, "a"))
-            taken["frames_bare"].append(await asyncio.to_thread(frames_bare, broker, overlays, "a"))
-        taken["ws"].append(await ws_through_hub(told))
-        taken["ws_bare"].append(await ws_bare(told))
+            alerts: dict[str, Measure] = {
+                "alerts": lambda: alerts_through_sink(broker, rows, "a"),
+                "alerts_bare": lambda: asyncio.to_thread(alerts_bare, broker, rows, "a"),
+            }
+            pictures: dict[str, Measure] = {
+                "frames": lambda: frames_through_sink(broker, overlays, "a"),
+                "frames_bare": lambda: asyncio.to_thread(frames_bare, broker, overlays, "a"),
+            }
+            await take(taken, alerts, backwards=backwards)
+            for pair in range(FRAME_PAIRS):
+                await take(taken, pictures, backwards=bool(pair % 2) != backwards)
+        viewers: dict[str, Measure] = {
+            "ws": lambda: ws_through_hub(told, 1),
+            "ws_bare": lambda: ws_bare(told),
+            "ws_bursts": lambda: ws_through_hub(told, ALERTS_IN_BURST),
+        }
+        for pair in range(1 if args.quick else 2):
+            await take(taken, viewers, backwards=bool(pair) != backwards)
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
-    middle = {name: median(values) for name, values in taken.items()}
     figures = {
-        "kafka_alerts_per_s": middle["alerts"],
-        "kafka_over_bare": middle["alerts"] / middle["alerts_bare"],
-        "frames_over_bare": middle["frames"] / middle["frames_bare"],
-        "ws_over_bare": middle["ws"] / middle["ws_bare"],
+        "kafka_alerts_per_s": median(taken.values["alerts"]),
+        "kafka_over_bare": taken.ratio("alerts", "alerts_bare"),
+        "frames_over_bare": taken.ratio("frames", "frames_bare"),
+        "ws_over_bare": taken.ratio("ws", "ws_bare"),
+        "ws_over_bare_bursts": taken.ratio("ws_bursts", "ws_bare"),
     }
     details = {
-        "per_s": taken,
+        "taken": taken.values,
         "alert_bytes": len(rows[0].body),
         "frame_bytes": FRAME_BYTES,
         "websocket_clients": CLIENTS,
@@ -309,7 +373,8 @@ async def measure(args: argparse.Namespace) -> tuple[dict[str, float], dict[str,
 
 def main() -> None:
     args = report.parse_args(__doc__.splitlines()[0] if __doc__ else "")
-    figures, details = asyncio.run(measure(args))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        figures, details = runner.run(measure(args))
     report.write(figures, details, args)
 
 
