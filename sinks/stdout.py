@@ -24,8 +24,6 @@ class StandardOutput:
         self._turn = asyncio.Lock()
         self._rest = memoryview(b"")
         """What a cancelled write has left to do. The next one begins with it: lines stay whole."""
-        self._poll = select.poll()
-        self._poll.register(fd, select.POLLOUT)
 
     async def write(self, data: bytes) -> None:
         """Return once all of it is out, or the reader has gone; see `closed`.
@@ -41,13 +39,23 @@ class StandardOutput:
     async def _drain(self) -> None:
         while self._rest and not self.closed:
             await self._room()
-            if not self._poll.poll(0):
-                continue  # others may write to the same pipe, such as our own log
             try:
-                # A pipe with room takes this much without blocking.
-                self._rest = self._rest[os.write(self.fd, self._rest[: select.PIPE_BUF]) :]
+                self._rest = self._rest[self._write_some(self._rest[: select.PIPE_BUF]) :]
+            except BlockingIOError:
+                continue  # others write to the same pipe, such as our own log
             except BrokenPipeError:
                 self.closed = True
+
+    def _write_some(self, data: memoryview) -> int:
+        """Bytes written. A terminal with room for a little would block until it has all: the
+        file is shared with other processes, so it is non-blocking for this one call only.
+        """
+        blocking = os.get_blocking(self.fd)
+        os.set_blocking(self.fd, False)
+        try:
+            return os.write(self.fd, data)
+        finally:
+            os.set_blocking(self.fd, blocking)
 
     async def _room(self) -> None:
         loop = asyncio.get_running_loop()
