@@ -15,8 +15,8 @@ from streammon.pipelines.content import Limits, content_of
 from streammon.pipelines.examine import Examiner
 from streammon.pipelines.verdict import Pool, Pooling, Verdict
 
-ROW_FAILURES = (Permanent, Retryable, OSError, ValueError, RuntimeError)
-"""What may go wrong with one row: a file that cannot be read, a model that chokes on it."""
+ROW_FAILURES = (Permanent, Retryable, OSError)
+"""What may go wrong with one row; a detector that chokes on a window abstains from it."""
 
 LIMITS = Limits(duration_s=7 * 24 * 3600.0)
 """A recording of a week is the user's own: longer than what strangers may send."""

@@ -1,0 +1,79 @@
+"""Which alerts on a long recording belong to its fake, and what the figures make of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streammon.evaluation.manifest import Row
+from streammon.evaluation.streams import Opened, Watched, by_kind, by_system, figures
+
+
+def watched(
+    media_s: float, *at_s: float, fake: bool = True, from_s: float | None = None,
+    to_s: float | None = None, system: str = "",
+) -> Watched:  # fmt: skip
+    row = Row(line=2, fake=fake, path=Path("long.mp4"), from_s=from_s, to_s=to_s, system=system)
+    return Watched(row, media_s, 10, tuple(Opened(at, "voice_spoof") for at in at_s))
+
+
+def test_an_alert_before_the_fake_is_false_and_one_within_counts_from_its_beginning() -> None:
+    one = watched(600.0, 50.0, 130.0, 150.0, from_s=100.0, to_s=200.0)
+    assert [alert.media_s for alert in one.false] == [50.0]
+    assert [alert.media_s for alert in one.right] == [130.0, 150.0]
+    assert one.first_alert_s == 30.0
+    assert one.clean_s == 600.0 - 110.0  # and ten seconds in which a late alert is still right
+
+
+def test_a_late_alert_belongs_to_the_fake_and_a_later_one_does_not() -> None:
+    one = watched(600.0, 209.0, 211.0, from_s=100.0, to_s=200.0)
+    assert one.first_alert_s == 109.0
+    assert [alert.media_s for alert in one.false] == [211.0]
+
+
+@pytest.mark.parametrize(
+    ("one", "clean_s", "first_s"),
+    [
+        (watched(60.0, 5.0), 0.0, 5.0),  # fake from beginning to end
+        (watched(60.0, 5.0, fake=False), 60.0, None),
+        (watched(60.0, from_s=20.0), 20.0, None),  # missed
+        (watched(60.0, to_s=20.0), 30.0, None),
+        (watched(60.0, from_s=90.0, to_s=95.0), 60.0, None),  # the recording ends before
+        (watched(60.0, from_s=50.0, to_s=90.0), 50.0, None),
+    ],
+)
+def test_how_much_of_a_recording_is_clean(
+    one: Watched, clean_s: float, first_s: float | None
+) -> None:
+    assert one.clean_s == pytest.approx(clean_s)
+    assert one.first_alert_s == first_s
+
+
+def test_the_figures_add_recordings_up() -> None:
+    some = [
+        watched(7200.0, 3.0, fake=False),
+        watched(1800.0, 40.0, from_s=30.0, system="parrot"),
+        watched(1800.0, 50.0, from_s=30.0, system="parrot"),
+        watched(1800.0, from_s=30.0, system="mynah"),
+    ]
+    found = figures(some)
+    assert (found["recordings"], found["fakes"], found["detected"]) == (4, 3, 2)
+    assert found["first_alert_s_median"] == 15.0
+    assert found["first_alert_s_p95"] == pytest.approx(19.5)
+    assert found["clean_hours"] == pytest.approx(2.025)
+    assert found["false_alerts"] == 1
+    assert found["alerts_per_hour"] == pytest.approx(1 / 2.025)
+    low, high = found["alerts_per_hour_low"], found["alerts_per_hour_high"]
+    assert isinstance(low, float)
+    assert isinstance(high, float)
+    assert low < 1 / 2.025 < high
+    assert by_kind(some) == {"voice_spoof": {"right": 2, "false": 1}}
+    assert {name: len(part) for name, part in by_system(some).items()} == {"mynah": 1, "parrot": 2}
+
+
+def test_what_nothing_was_there_to_measure_is_none() -> None:
+    found = figures([watched(60.0)])
+    assert found["first_alert_s_median"] is None
+    assert found["alerts_per_hour"] is None
+    assert found["detected"] == 0
