@@ -151,6 +151,8 @@ def _of_file(stream: StreamId, path: Path, modality: Asked, limits: Limits) -> C
             head = file.read(HEAD_BYTES)
     except OSError as error:
         raise Permanent(f"{path}: cannot be read: {error.strerror}") from error
+    if not head:
+        raise Undecodable("it is empty")
     if modality == "text" or begins_as_image(head) or _may_be_text(head):
         data = read_file(path, most_bytes=limits.bytes)
         return _of_bytes(stream, data, modality, limits)

@@ -66,10 +66,10 @@ def judged(
     Detectors of one `kind` on one modality answer one question: their confidences are pooled by the
     mean of their log-odds, and most of them decide whether it is AI-generated. Content that is
     forged in one way is forged: the highest confidence of any question stands, and any question may
-    be answered with AI-generated. Agreement does not raise it (as a noisy-or would), since detectors that
-    look at the same content err together. Kinds that decide whether something is AI-generated go
-    before those that do not (a frozen picture, a flooded chat): these give the confidence only when
-    no other could judge, and `is_ai_generated` is then `None`.
+    be answered with AI-generated. Agreement does not raise it (as a noisy-or would), since
+    detectors that look at the same content err together. Questions of AI generation go before those
+    that are not (a frozen picture, a flooded chat): these give the confidence only when no other
+    could be answered, and `is_ai_generated` is then `None`.
     """
     scored = [verdict for verdict in verdicts if verdict.confidence is not None]
     deciding = [verdict for verdict in scored if verdict.is_ai_generated is not None]

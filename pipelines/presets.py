@@ -12,6 +12,12 @@ from urllib.parse import urlsplit
 from streammon.config import MonitorConfig, parse_config, read_yaml
 from streammon.core.errors import ConfigError
 
+FILES: Mapping[str, str] = {
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".bmp"), "still"),
+    ".txt": "text",
+}
+"""Which adapter opens a file that ends so; any other is for FFmpeg."""
+
 
 def names() -> list[str]:
     """The ready-made monitors, sorted."""
@@ -75,6 +81,8 @@ def source_settings(url: str) -> dict[str, Any]:
         return {"type": "chat_jsonl", "path": rest}
     if url == "-" or url.endswith(".jsonl"):
         return {"type": "chat_jsonl", "path": url}
+    if "://" not in url and (tag := FILES.get(PurePosixPath(url).suffix.lower())) is not None:
+        return {"type": tag, "path": url}
     return {"type": "av_url", "url": url}
 
 

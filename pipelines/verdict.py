@@ -55,7 +55,7 @@ class Verdict:
             "windows": self.windows,
             "scored": self.scored,
             "model_used": self.model_used,
-            "details": dict(self.details),
+            "details": _plain(self.details),
         }
 
 
@@ -106,6 +106,19 @@ def confidence_at(nats: float) -> float:
 def most(ayes: int, votes: int, *, confidence: float) -> bool:
     """Whether more than half say yes; at a draw, whether it is likelier than not."""
     return 2 * ayes > votes or (2 * ayes == votes and confidence >= 0.5)
+
+
+def _plain(value: object) -> Json:
+    """As JSON can hold it: what a model gave as no finite number is `None`."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return str(value)
 
 
 @dataclass(slots=True)
@@ -165,7 +178,7 @@ class _Sum:
     def _confidence(self, how: Pool) -> float | None:
         if self.peak is None:
             return None
-        if how == "max":
+        if how == "max" or self.scored == 1:
             return self.peak.confidence
         if how == "mean":
             return min(self.confidences / self.scored, 1.0)

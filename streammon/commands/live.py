@@ -18,8 +18,10 @@ from streammon.core.clock import MonotonicClock
 from streammon.core.types import HealthState
 from streammon.flow.signals import stop_on_signals
 from streammon.pipelines import building
+from streammon.pipelines.detect import Panel
 from streammon.pipelines.monitor import Monitor
 from streammon.server.app import build_app
+from streammon.server.detecting import LIMITS, Detecting
 from streammon.server.serve import serving
 from streammon.sinks.outbox import Outbox
 from streammon.sinks.websocket_hub import Hub
@@ -118,7 +120,11 @@ async def _monitor(
             origin=uuid.uuid4().hex,
         )
         if config.server.enabled:
-            app = build_app(monitor.status, hub, metrics, config.server)
+            panel = Panel(
+                building.build_detectors(config), device=config.scheduler.device, limits=LIMITS
+            )
+            detecting = await stack.enter_async_context(Detecting(panel, metrics))
+            app = build_app(monitor.status, hub, metrics, config.server, detecting=detecting)
             url = await stack.enter_async_context(serving(app, config.server))
             announce(url)
         yield monitor

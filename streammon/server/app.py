@@ -13,6 +13,8 @@ from streammon import __version__
 from streammon.config import ServerConfig
 from streammon.pipelines.view import MonitorView
 from streammon.server.api import build_routes
+from streammon.server.detect_api import build_detect_routes
+from streammon.server.detecting import Detecting
 from streammon.server.guard import Guard
 from streammon.server.sockets import Sockets
 from streammon.sinks.websocket import Hub
@@ -26,8 +28,18 @@ _ABOUT = (
 )
 
 
-def build_app(view: MonitorView, hub: Hub, metrics: Metrics, settings: ServerConfig) -> FastAPI:
-    """The ASGI application for `serving`; it asks `view` and holds no state of its own."""
+def build_app(
+    view: MonitorView,
+    hub: Hub,
+    metrics: Metrics,
+    settings: ServerConfig,
+    *,
+    detecting: Detecting | None = None,
+) -> FastAPI:
+    """The ASGI application for `serving`; it asks `view` and holds no state of its own.
+
+    With `detecting`, content is judged at `/detect`.
+    """
     app = FastAPI(
         title="streammon",
         version=__version__,
@@ -39,6 +51,8 @@ def build_app(view: MonitorView, hub: Hub, metrics: Metrics, settings: ServerCon
     app.state.sockets = sockets
     app.add_middleware(Guard, token=settings.token)
     app.include_router(build_routes(view, hub, metrics, settings.token))
+    if detecting is not None:
+        app.include_router(build_detect_routes(detecting, settings.token))
     app.router.routes.append(WebSocketRoute("/ws", sockets.serve, name="events"))
     _add_pages(app)
     return app

@@ -7,10 +7,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from streammon.server import detect_api
 from streammon.server.auth import bearer_allowed, host_allowed
+from streammon.server.detecting import LIMITS
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_QUERY_BYTES = 4 * 1024
+CONTENT_BODIES = {("POST", detect_api.PATH): LIMITS.bytes}
+"""Requests that bring content, and how much of it."""
 OPEN_PATHS = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
 """Hold no data of the streams. Everything else needs the token, new routes included."""
 OPEN_FOLDER = "/static/"
@@ -66,8 +70,9 @@ class Guard:
         length = headers.get("content-length", "0")
         if "transfer-encoding" in headers or not length.isdecimal():
             return _refused(411, "a body needs its length")
-        if len(length) > len(str(MAX_BODY_BYTES)) or int(length) > MAX_BODY_BYTES:
-            return _refused(413, f"the body is longer than {MAX_BODY_BYTES} bytes")
+        most = CONTENT_BODIES.get((scope["method"], scope["path"]), MAX_BODY_BYTES)
+        if len(length) > len(str(most)) or int(length) > most:
+            return _refused(413, f"the body is longer than {most} bytes")
         if not _is_open(scope["path"]) and not bearer_allowed(self._token, headers):
             refused = _refused(401, "a bearer token is needed")
             refused.headers["WWW-Authenticate"] = 'Bearer realm="streammon"'

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -63,11 +64,29 @@ def chat_jsonl(folder: Path) -> SourceCase:
     )
 
 
+def still(folder: Path) -> SourceCase:
+    path = folder / "still.png"
+    path.write_bytes(cv2.imencode(".png", np.full((48, 64, 3), 90, np.uint8))[1].tobytes())
+    return SourceCase(
+        build("still", path=str(path)), build("still", path=str(folder / "missing.png"))
+    )
+
+
+def text(folder: Path) -> SourceCase:
+    path = folder / "essay.txt"
+    path.write_text("It was a dark and stormy night.\n" * 20)
+    return SourceCase(
+        build("text", path=str(path)), build("text", path=str(folder / "missing.txt"))
+    )
+
+
 CASES: Mapping[str, Callable[[Path], SourceCase]] = {
     "av_url": av_url,
     "av_url over the network": av_url_on_the_network,
     "webcam": webcam,
     "chat_jsonl": chat_jsonl,
+    "still": still,
+    "text": text,
 }
 
 

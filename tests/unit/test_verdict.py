@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -135,3 +136,10 @@ def test_each_detector_and_modality_has_its_verdict_and_json_holds_it() -> None:
     assert fields["confidence"] == pytest.approx(0.9)
     assert fields["modality"] == "audio"
     assert fields["details"]["peak"]["end_s"] == 1.0
+
+
+def test_json_holds_no_number_that_is_none() -> None:
+    odd = replace(a_result(0.5), details={"logit": math.nan, "scores": [math.inf, 1.0]})
+    (verdict,) = pooled([odd])
+    text = json.dumps(verdict.to_json(), allow_nan=False)
+    assert json.loads(text)["details"]["peak"]["details"] == {"logit": None, "scores": [None, 1.0]}

@@ -1,0 +1,101 @@
+"""`streammon detect`: verdicts for people and for programs, and exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streammon import cli
+from tests.unit.test_image_head import an_image
+
+DEMO = Path(str(files("streammon.demo")))
+
+
+def detected(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
+    assert cli.main(["detect", *arguments, "--json", "--device", "cpu"]) == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_cloned_voice_is_told_from_the_real_one(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [str(DEMO / "studio_cloned_voice.mp4"), str(DEMO / "studio_clean.mp4")]
+    cloned, clean = detected(capsys, *names, "--detector", "voice_spoof")
+    assert [cloned["content"], clean["content"]] == names
+    assert (cloned["is_ai_generated"], clean["is_ai_generated"]) == (True, False)
+    assert cloned["confidence"] > 0.5 > clean["confidence"]
+    assert (cloned["type"], cloned["modality"]) == ("detection", "video")
+    (verdict,) = cloned["detectors"]
+    assert verdict["windows"] >= verdict["scored"] > 0
+
+
+def test_people_are_told_who_said_what_and_who_abstained(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(an_image("png"))
+    chat = DEMO / "chat_flood.jsonl"
+    assert cli.main(["detect", str(photo), str(chat)]) == 0
+    said = capsys.readouterr().out
+    assert f"{photo}: image, not judged: freeze: fewer than 3 frames" in said
+    assert "chat_flood  text" in said
+    assert "strongest at" in said
+
+
+def test_a_clip_shorter_than_a_window_is_looked_at(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    short = tmp_path / "short.jsonl"
+    short.write_text("".join((DEMO / "chat_flood.jsonl").read_text().splitlines(True)[:6]))
+    (found,) = detected(capsys, str(short), "--detector", "chat_flood")
+    assert found["detectors"][0]["windows"] == 1
+
+
+def test_one_that_cannot_be_read_is_named_and_the_others_are_judged(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"\x00\x01\x02" * 1000)
+    code = cli.main(["detect", str(broken), str(DEMO / "chat_clean.jsonl"), "--json"])
+    told = capsys.readouterr()
+    assert code == cli.EXIT_ERROR
+    assert f"{broken}: not a media file" in told.err.replace("\n", " ")
+    assert len(told.out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-file.mp4"],
+        ["-", "-"],
+        ["x", "--modality", "smell"],
+        ["{here}", "--detector", "no_such_type"],
+        ["{here}", "--pipeline", "no-such-monitor"],
+        ["{here}", "--pipeline", "demo", "--detector", "freeze"],
+    ],
+)
+def test_bad_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    filled = [argument.format(here=__file__) for argument in arguments]
+    try:
+        code = cli.main(["detect", *filled])
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    assert code == cli.EXIT_USAGE
+    assert capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["text", "image"])
+def test_standard_input_is_worked_out(kind: str) -> None:
+    sent = an_image("png") if kind == "image" else b"A few plain words."
+    command = [sys.executable, "-m", "streammon", "detect", "-", "--json"]
+    done = subprocess.run(
+        [*command, "--pipeline", "monitoring_wall"], input=sent, capture_output=True, check=True
+    )
+    found = json.load(io.BytesIO(done.stdout))
+    assert (found["content"], found["modality"]) == ("stdin", kind)
+    assert found["abstained"]
