@@ -1,0 +1,179 @@
+"""Brings the files of a model from the hub, at one commit, and only those that are needed."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from streammon.core.errors import Permanent
+from streammon.detectors.model_files import CHUNK_BYTES, first_line
+
+log = logging.getLogger(__name__)
+
+WANTED = (
+    "config.json",
+    "model.safetensors",
+    "model-[0-9]*-of-[0-9]*.safetensors",
+    "model.safetensors.index.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
+COMPLETE = ".complete"
+"""Written last: a folder that holds it needs no network any more."""
+PROGRESS_STEP = 0.1
+
+
+def hub_folder(
+    models: Path, repository: str, revision: str, *, endpoint: str, token: str | None
+) -> Path:
+    """The folder with the files of a model at a commit, under `models`; brought if not there.
+
+    Blocking, for as long as the download takes; a broken one is resumed by the next call. Raises
+    `Permanent` with what to do.
+    """
+    folder = models / "huggingface" / repository.replace("/", "--") / revision
+    if (folder / COMPLETE).is_file():
+        return folder
+    import httpx
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        _bring(folder, repository, revision, endpoint=endpoint, token=token)
+    except HfHubHTTPError as error:
+        raise Permanent(
+            f"{repository} at {revision}: {endpoint} answered {error.response.status_code}; check "
+            "the name and the revision, and set `token` if the model asks for one"
+        ) from error
+    except (OSError, httpx.HTTPError) as error:
+        raise Permanent(
+            f"{repository}: {endpoint} cannot be reached, or the files cannot be kept in {folder} "
+            f"({first_line(error)}); go online once, or put the files of commit {revision} into a "
+            "folder and set `model` to it"
+        ) from error
+    (folder / COMPLETE).write_text(f"{repository}\n{revision}\n")
+    return folder
+
+
+def _bring(
+    folder: Path, repository: str, revision: str, *, endpoint: str, token: str | None
+) -> None:
+    from huggingface_hub import HfApi, hf_hub_download
+
+    given: str | bool = token or False  # never one that lies about on this machine
+    found = HfApi(endpoint=endpoint, token=given).model_info(
+        repository, revision=revision, files_metadata=True
+    )
+    if found.sha != revision:
+        raise Permanent(f"{repository}: the hub has commit {found.sha} for {revision}")
+    files = [file for file in found.siblings or [] if _wanted(file.rfilename)]
+    _check_weights(repository, [file.rfilename for file in found.siblings or []])
+    total = sum(file.size or 0 for file in files)
+    log.info(
+        "model_download",
+        extra={"model": repository, "revision": revision, "files": len(files), "bytes": total},
+    )
+    for file in files:
+        path = hf_hub_download(
+            repository,
+            file.rfilename,
+            revision=revision,
+            local_dir=folder,
+            endpoint=endpoint,
+            token=given,
+            tqdm_class=LoggedProgress,
+        )
+        if file.lfs is not None and _sha256(Path(path)) != file.lfs.sha256:
+            Path(path).unlink()
+            raise Permanent(
+                f"{repository}: {file.rfilename} came with another SHA-256 than the hub states; "
+                "it was removed: try again, and check `endpoint`"
+            )
+
+
+def _wanted(name: str) -> bool:
+    """Files at the top of the repository only: a name with a folder could lead anywhere."""
+    plain = "/" not in name and "\\" not in name
+    return plain and any(fnmatch.fnmatchcase(name, pattern) for pattern in WANTED)
+
+
+def _check_weights(where: str, names: Sequence[str]) -> None:
+    """Raises `Permanent` unless there are weights in safetensors."""
+    if any(_wanted(name) and name.endswith(".safetensors") for name in names):
+        return
+    others = [name for name in names if name.endswith((".bin", ".pt", ".pth", ".h5", ".ckpt"))]
+    raise Permanent(
+        f"{where}: no model.safetensors; found: {', '.join(others) or 'no weights'}. Files that "
+        'can hold code are not opened. Where you trust them, convert once: `python -c "from '
+        "transformers import AutoModelForImageClassification as M; "
+        "M.from_pretrained('FOLDER').save_pretrained('NEW')\"` (or AutoModelForAudioClassification "
+        "and so on), copy the other files beside, and set `model: ./NEW`"
+    )
+
+
+def check_folder(folder: Path) -> list[Path]:
+    """The files of a model that are read. Raises `Permanent` unless its weights are safetensors."""
+    try:
+        names = [path.name for path in folder.iterdir() if path.is_file()]
+    except OSError as error:
+        raise Permanent(
+            f"{folder}: not a folder that can be read ({error.strerror}); set `model` to one that "
+            "`save_pretrained` of transformers wrote"
+        ) from error
+    if "config.json" not in names:
+        raise Permanent(f"{folder}: no config.json; set `model` to a folder of transformers")
+    _check_weights(str(folder), names)
+    return [folder / name for name in names if _wanted(name)]
+
+
+def _sha256(path: Path) -> str:
+    whole = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            whole.update(chunk)
+    return whole.hexdigest()
+
+
+class LoggedProgress:
+    """Stands where the hub's library expects a progress bar, and writes to the log instead."""
+
+    def __init__(
+        self, *, total: int | None = None, initial: int = 0, desc: str = "", **_: Any
+    ) -> None:
+        self.n = initial
+        self.total = total
+        self._name = desc
+        self._told = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def update(self, n: float | None = 1) -> None:
+        """So many more bytes have come."""
+        self.n += int(n or 0)
+        share = self.n / self.total if self.total else 0.0
+        if share >= min(self._told + PROGRESS_STEP, 1.0) > self._told:
+            self._told = share
+            log.info(
+                "model_download_progress",
+                extra={"file": self._name, "bytes": self.n, "share": round(share, 2)},
+            )
+
+    def close(self) -> None:
+        """Nothing is held."""
