@@ -6,10 +6,11 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from streammon.config import SchedulerConfig
 from streammon.core.types import DetectionResult, Modality, StreamId, Window, WindowSpec
-from streammon.scheduler.batching import Batch
+from streammon.scheduler.batching import Batch, Switch
 from streammon.scheduler.desk import Desk
 from tests.fakes import a_chunk, a_result, a_window
 
@@ -52,6 +53,19 @@ class Timed:
 
     def takes_s(self, windows: int) -> float:
         return self.fixed_s + windows * self.each_s
+
+
+class Heavy(Timed):
+    """One that takes memory while it is loaded, and time to load."""
+
+    def __init__(
+        self, name: str = "heavy", *, load_s: float = 0.5, size_bytes: int = 1, **more: Any
+    ) -> None:
+        super().__init__(name, **more)
+        self.load_s, self.size_bytes = load_s, size_bytes
+
+    def __repr__(self) -> str:
+        return f"Heavy({super().__repr__()}, {self.load_s}, {self.size_bytes})"
 
 
 def result_of(window: Window, detector: str, confidence: float | None = 0.5) -> DetectionResult:
@@ -100,13 +114,21 @@ class Simulation:
     scored: list[tuple[int, Window, str]] = field(default_factory=list)
     """(when, what, by which detector)."""
     plans: list[tuple[int, str]] = field(default_factory=list)
+    loaded: dict[str, int] = field(default_factory=dict)
+    """Bytes that each model takes now."""
+    loading_s: float = 0.0
+    waiting_ns: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Since when something of each stream waits for each detector."""
+    longest_wait_s: float = 0.0
+    """Of all that had their turn."""
     batches: list[Batch] = field(default_factory=list)
     now_ns: int = 0
 
     def __post_init__(self) -> None:
         self.desk = Desk({each.name: each for each in self.detectors}, self.settings)
-        self.desk.open_device(DEVICE)
+        self.station = self.desk.open_device(DEVICE)
         for detector in self.detectors:
+            self._switch(self.station.residency.first(detector.name))
             self.desk.place(detector.name, DEVICE)
         for sends in self.streams:
             self.desk.streams.add(
@@ -158,7 +180,8 @@ class Simulation:
                 return
             window = window_of(sends.stream, sent, self.now_ns)
             for detector in self.detectors:
-                self.desk.submit(detector.name, window, self.now_ns)
+                if self.desk.submit(detector.name, window, self.now_ns):
+                    self.waiting_ns.setdefault((sends.stream, detector.name), self.now_ns)
             sent += 1
             self._at(sends.phase_s + sent * sends.every_s, send)
 
@@ -180,9 +203,37 @@ class Simulation:
             return
         self._running = batch
         self.batches.append(batch)
-        detector = next(each for each in self.detectors if each.name == batch.detector)
+        for window in batch.windows:
+            since_ns = self.waiting_ns.pop((str(window.stream), batch.detector))
+            self.longest_wait_s = max(self.longest_wait_s, (self.now_ns - since_ns) / 1e9)
+        detector = self._named(batch.detector)
+        assert (
+            batch.switch.load is not None
+            or not isinstance(detector, Heavy)
+            or (batch.detector in self.loaded)
+        ), "it scores without its model"
+        switch_s = self._switch(batch.switch)
         took_s = detector.takes_s(len(batch.windows))
-        self._at(self.now_ns / 1e9 + took_s, lambda: self._end(batch, detector, took_s))
+        self._at(self.now_ns / 1e9 + switch_s + took_s, lambda: self._end(batch, detector, took_s))
+
+    def _switch(self, switch: Switch) -> float:
+        """Load and unload models, told at once though it takes time; returns how much."""
+        loading = None if switch.load is None else self._named(switch.load)
+        if not isinstance(loading, Heavy) and not switch.unload:
+            return 0.0
+        sizes: dict[str, int | None] = dict.fromkeys(switch.unload)
+        for name in switch.unload:
+            del self.loaded[name]
+        took_s = 0.0
+        if isinstance(loading, Heavy):
+            self.loaded[loading.name] = sizes[loading.name] = loading.size_bytes
+            took_s = loading.load_s
+        self.loading_s += took_s
+        self.station.switched(switch, sizes, took_s=took_s)
+        return took_s
+
+    def _named(self, name: str) -> Timed:
+        return next(each for each in self.detectors if each.name == name)
 
     def _end(self, batch: Batch, detector: Timed, took_s: float) -> None:
         self._running = None

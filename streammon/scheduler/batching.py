@@ -8,7 +8,7 @@ a stream which is never quick enough cannot be passed over for ever.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -186,9 +186,18 @@ class BatchQueue:
             or group.size >= most[group_key.detector]
         ]
 
-    def next_due_ns(self) -> int | None:
-        """When the next group becomes due by waiting; `None` when nothing waits."""
-        return min((group.head().due_ns for group in self._groups.values()), default=None)
+    def next_due_ns(self, ready_ns: Callable[[str], int] = lambda detector: 0) -> int | None:
+        """When the next group becomes due by waiting; `None` when nothing waits.
+
+        `ready_ns` says from when on a detector can score.
+        """
+        return min(
+            (
+                max(group.head().due_ns, ready_ns(key.detector))
+                for key, group in self._groups.items()
+            ),
+            default=None,
+        )
 
     def withdraw(self, detector: str) -> int:
         """Take out all windows of a detector; returns how many."""

@@ -124,7 +124,7 @@ class Desk:
 
     def next_due_ns(self, device: str) -> int | None:
         """When something becomes due at the latest; `None` when nothing waits."""
-        return self.stations[device].queue.next_due_ns()
+        return self.stations[device].next_due_ns()
 
     def finished(
         self,

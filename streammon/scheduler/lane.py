@@ -207,9 +207,8 @@ class Lane:
 
     def _switched(self, job: Job) -> str:
         """Tell the desk which models are loaded now; returns why one of them cannot stay."""
-        now_ns = self._clock.now_ns()
         sizes = dict(job.sizes)  # a call that was given up may write on
-        return self._station.switched(job.switch, sizes, took_s=job.switch_s, now_ns=now_ns)
+        return self._station.switched(job.switch, sizes, took_s=job.switch_s)
 
     def _blame(self, job: Job, *, too_often: bool = False) -> None:
         """Fail those whose fault it was that a model did not come or go, or that fail too often."""

@@ -1,10 +1,11 @@
 """Which models are in a device's memory, and when one gives way to another. Pure.
 
-Models that can be unloaded share a budget. While the windows of loaded models are due, those come
+Models that can be unloaded share a budget. While windows of loaded models are due, those come
 first; the least recently used model gives way when nothing is due for the loaded ones, or when a
-window of a model that is not loaded would come too late. After such a switch the models stay for
-`KEPT_TIMES` as long as loading took, so that however many want the device, loading takes at
-most one part in `KEPT_TIMES + 1` of the time in which there is something to score.
+window of a model that is not loaded would come too late. After a load all stay for `KEPT_TIMES` as
+long as it took, so that however many models want the device, loading takes at most one part in
+`KEPT_TIMES + 1` of its time. Only a model for which hardly a window would come until it could be
+back gives way sooner.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from streammon.scheduler.batching import NO_SWITCH, Due, Switch
 KEPT_TIMES = 4
 LOAD_GAIN = 0.5
 """How much the newest loading time counts against those before it."""
+FEW_WINDOWS = 1.0
+"""A model that is expected to miss fewer windows while it is away is not wanted now."""
 MEGABYTE = 2**20
 
 
@@ -48,7 +51,9 @@ class Residency:
         self._lost_bytes = 0
         self._uses = 0
         self._settled_ns = 0
-        """Until then, no model with windows due gives way."""
+        """Until then, no model gives way that is wanted."""
+        self.rates_hz: Mapping[str, float] = {}
+        """Windows per second that are planned for each."""
 
     @property
     def resident_bytes(self) -> int:
@@ -85,20 +90,30 @@ class Residency:
         *,
         expected_ns: Callable[[str], int],
         only_loaded: bool = False,
+        at_once: bool = False,
     ) -> Due | None:
-        """Which of the groups that are due goes first.
+        """Which of the groups that are due goes first; `None` when all have to wait.
 
-        `expected_ns` says how long one window of a detector takes, loading included.
+        `expected_ns` says how long one window of a detector takes, loading included. With
+        `only_loaded` nothing gives way, with `at_once` nothing stays for its time.
         """
-        warm = min((each for each in due if self._has_room(each.detector)), default=None)
-        cold = min((each for each in due if not self._has_room(each.detector)), default=None)
         if only_loaded:
             return min((each for each in due if not self.is_cold(each.detector)), default=None)
-        if cold is None or warm is None:
-            return warm or cold
+        warm = min((each for each in due if self._has_room(each.detector)), default=None)
+        cold = min((each for each in due if not self._has_room(each.detector)), default=None)
+        if warm is None:
+            ready = [each for each in due if at_once or self.ready_ns(each.detector) <= now_ns]
+            return min(ready, default=None)
+        if cold is None or now_ns < self._settled_ns:
+            return warm
         late = cold.deadline_ns - expected_ns(cold.detector) <= now_ns
-        urgent = late and cold.deadline_ns < warm.deadline_ns
-        return cold if urgent and now_ns >= self._settled_ns else warm
+        return cold if late and cold.deadline_ns < warm.deadline_ns else warm
+
+    def ready_ns(self, name: str) -> int:
+        """From when on it may be loaded, while no loaded model has windows due; 0 for at once."""
+        if self._has_room(name):
+            return 0
+        return 0 if self._hardly_wanted(name, self._victims(name)) else self._settled_ns
 
     def use(self, name: str, now_ns: int) -> Switch:
         """Note that a batch of this detector goes to the device; returns what to do before."""
@@ -108,18 +123,19 @@ class Residency:
         self._uses += 1
         model.used = self._uses
         leaving = self._victims(name)
+        stays = not model.resident and not (leaving and self._hardly_wanted(name, leaving))
+        if stays:
+            until_ns = now_ns + round((1 + KEPT_TIMES) * model.load_s * 1e9)
+            self._settled_ns = max(self._settled_ns, until_ns)
         for other in leaving:
             self.models[other].resident = False
         if model.resident:
             model.hits += 1
             return Switch(unload=leaving) if leaving else NO_SWITCH
         model.resident = True
-        self._settle(now_ns, model.load_s)
         return Switch(load=name, unload=leaving)
 
-    def switched(
-        self, switch: Switch, sizes: Mapping[str, int | None], *, took_s: float, now_ns: int
-    ) -> None:
+    def switched(self, switch: Switch, sizes: Mapping[str, int | None], *, took_s: float) -> None:
         """A switch was made: `sizes` has the bytes of what is loaded now, `None` for what is not.
 
         A model of a switch that is not in `sizes` is as it was before.
@@ -134,8 +150,6 @@ class Residency:
             return
         model = self.models[loaded]
         model.load_s += (LOAD_GAIN if model.loads else 1.0) * (took_s - model.load_s)
-        if model.loads:
-            self._settle(now_ns - round(took_s * 1e9), took_s)
         model.loads += 1
         model.loading_s += took_s
 
@@ -165,6 +179,11 @@ class Residency:
             self.resident_bytes - self._lost_bytes + model.size_bytes
         )
 
+    def _hardly_wanted(self, name: str, leaving: Sequence[str]) -> bool:
+        """Whether these would miss hardly a window while they make room for that one."""
+        away_s = sum(self.models[each].load_s for each in (name, *leaving))
+        return sum(self.rates_hz.get(each, 0.0) for each in leaving) * away_s < FEW_WINDOWS
+
     def _victims(self, name: str) -> tuple[str, ...]:
         """The models that have to leave so that this one is loaded, and all is in the budget."""
         model = self.models[name]
@@ -185,10 +204,6 @@ class Residency:
 
     def _fits(self, size_bytes: int) -> bool:
         return self._budget_bytes is None or size_bytes + self._lost_bytes <= self._budget_bytes
-
-    def _settle(self, now_ns: int, load_s: float) -> None:
-        until_ns = now_ns + round((1 + KEPT_TIMES) * load_s * 1e9)
-        self._settled_ns = max(self._settled_ns, until_ns)
 
 
 def _megabytes(size_bytes: int) -> str:

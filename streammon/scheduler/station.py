@@ -32,23 +32,27 @@ class Station:
     ) -> Batch | None:
         """The next batch, with what has to be loaded for it; `only_full` loads nothing."""
         due = self.queue.due(now_ns, sizes, all_due=all_due, only_full=only_full)
-        chosen = self.residency.choose(due, now_ns, expected_ns=expected_ns, only_loaded=only_full)
+        chosen = self.residency.choose(
+            due, now_ns, expected_ns=expected_ns, only_loaded=only_full, at_once=all_due
+        )
         if chosen is None:
             return None
         batch = self.queue.cut(chosen.group, sizes[chosen.detector])
         self.busyness.given(now_ns)
         return replace(batch, switch=self.residency.use(batch.detector, now_ns))
 
-    def switched(
-        self, switch: Switch, sizes: Mapping[str, int | None], *, took_s: float, now_ns: int
-    ) -> str:
+    def next_due_ns(self) -> int | None:
+        """When something can be taken at the latest; `None` when nothing waits."""
+        return self.queue.next_due_ns(self.residency.ready_ns)
+
+    def switched(self, switch: Switch, sizes: Mapping[str, int | None], *, took_s: float) -> str:
         """Models were loaded and unloaded: see `Residency.switched`.
 
         Returns why what was loaded cannot stay, or ''.
         """
         if switch == NO_SWITCH:
             return ""
-        self.residency.switched(switch, sizes, took_s=took_s, now_ns=now_ns)
+        self.residency.switched(switch, sizes, took_s=took_s)
         self.busyness.loaded(took_s)
         return self.residency.too_large(switch.load) if switch.load else ""
 
@@ -79,6 +83,11 @@ class Station:
             reload_s=self.residency.reload_s(),
         )
         self.waited_s.clear()
+        rates_hz: dict[str, float] = {}
+        for load in loads:
+            rate_hz = load.rate_hz / self.planner.plan.stretch[load.key]
+            rates_hz[load.detector] = rates_hz.get(load.detector, 0.0) + rate_hz
+        self.residency.rates_hz = rates_hz
 
     def degraded(self, name: str) -> str:
         """Why not everything is looked at in time; empty when it is."""
