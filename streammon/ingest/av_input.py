@@ -105,7 +105,8 @@ def _open_file(file: BinaryIO, source: Input) -> InputContainer:
     except (av.FFmpegError, OSError, ValueError):
         raise Undecodable("not a media file, or one that was cut short") from None
     if source.most_pixels is not None:
-        for stream in container.streams.video:
+        known = (stream for stream in container.streams.video if stream.codec_context is not None)
+        for stream in known:
             stream.codec_context.options = {"max_pixels": options["max_pixels"]}
     return container
 

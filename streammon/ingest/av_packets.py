@@ -40,6 +40,8 @@ def packets(
                     yield packet
         except (av.FFmpegError, OSError) as raised:
             error = raised
+        except IndexError:
+            pass  # the end, where PyAV asks for tracks that began after the head was read
         if leaving.is_set() or (error is None and not live):
             return
         if error is None:

@@ -35,14 +35,9 @@ def media_source(
     with opened(source, worked_before=False) as container:
         if container.duration is not None and container.duration > most_s * MICROSECONDS:
             raise TooLarge(f"it lasts {container.duration / MICROSECONDS:.0f} s: over {most_s:g} s")
-        pictures, sound = container.streams.best("video"), container.streams.best("audio")
-        if isinstance(pictures, VideoStream) and _is_cover(pictures):
-            pictures = None
-        if isinstance(pictures, VideoStream) and pictures.width * pictures.height > most_pixels:
-            raise TooLarge(
-                f"its pictures are {pictures.width}x{pictures.height}: over {most_pixels} pixels"
-            )
-    has_video, has_audio = video and pictures is not None, audio and sound is not None
+        has_video = video and _has_pictures(container.streams.best("video"), most_pixels)
+        sound = container.streams.best("audio")
+        has_audio = audio and sound is not None and sound.codec_context is not None
     if not (has_video or has_audio):
         wanted = " or ".join(name for name, on in (("picture", video), ("sound", audio)) if on)
         raise Undecodable(f"there is no {wanted} in it that can be decoded")
@@ -52,5 +47,13 @@ def media_source(
     return AvSource(stream, source, reading)
 
 
-def _is_cover(pictures: VideoStream) -> bool:
-    return bool(pictures.disposition & av.stream.Disposition.attached_pic)
+def _has_pictures(stream: object, most_pixels: int) -> bool:
+    """Whether moving pictures in it can be decoded. Raises `TooLarge`."""
+    if not isinstance(stream, VideoStream) or stream.codec_context is None:
+        return False  # no video, or of a coding that is not known
+    if stream.disposition & av.stream.Disposition.attached_pic:
+        return False
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > most_pixels:
+        raise TooLarge(f"its pictures are {width}x{height}: over {most_pixels} pixels")
+    return True

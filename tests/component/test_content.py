@@ -260,6 +260,25 @@ def test_bytes_of_any_kind_are_content_or_refused(data: bytes) -> None:
     items(content)
 
 
+def test_a_coding_that_nobody_knows_is_no_picture(film: Path) -> None:
+    """The track says `zzzz` where it said H.264: what is left is the sound."""
+    data = film.read_bytes().replace(b"avc1", b"zzzz")
+    assert content_of(data).kind is AUDIO
+    with pytest.raises(Undecodable, match="no picture"):
+        content_of(data, "video")
+
+
+def test_a_track_that_begins_late_is_passed_over_and_the_rest_is_read(tmp_path: Path) -> None:
+    """FLV announces no tracks: this one gets sound after twelve seconds of picture."""
+    silent, sounding = tmp_path / "a.flv", tmp_path / "b.flv"
+    write_clip(silent, Recipe(seconds=12, sound=False))
+    write_clip(sounding, Recipe(seconds=1))
+    flv_head = 13
+    content = content_of(silent.read_bytes() + sounding.read_bytes()[flv_head:])
+    assert kinds(content) == {VideoFrame}
+    assert items(content)[-1].media_s > 0.0
+
+
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.95])
 def test_a_film_cut_short_is_refused_or_read_as_far_as_it_goes(film: Path, share: float) -> None:
     data = film.read_bytes()
