@@ -6,10 +6,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 MINE := tests $(wildcard benchmarks) $(wildcard training)
 BENCHMARKS := $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py 2>/dev/null)))
 
-# What the tests want from Debian: an RTSP server to be killed and a browser to look at the wall.
+# What the tests want from Debian: an RTSP server to be killed, a Redis too, and a browser.
 TEST_PACKAGES := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
-	gstreamer1.0-libav chromium
+	gstreamer1.0-libav chromium redis-server
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup setup-test test lint types bench bench-full clean

@@ -154,9 +154,9 @@ class Residency:
         model.loading_s += took_s
 
     def lose(self, name: str) -> None:
-        """It hangs: what it takes will not come back."""
+        """It hangs, or cannot be unloaded: what it takes will not come back."""
         model = self.models.pop(name, None)
-        if model is not None and model.resident:
+        if model is not None:
             self._lost_bytes += model.size_bytes or 0
 
     def too_large(self, name: str) -> str:
