@@ -22,7 +22,7 @@ from streammon.pipelines.replay import Replay
 from streammon.telemetry.logs import setup_logging
 
 if TYPE_CHECKING:
-    from streammon.evaluation.baseline import Baseline
+    from streammon.evaluation.baseline import PlainClassifiers
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,7 +45,7 @@ def _must_fit(arguments: argparse.Namespace) -> None:
 
 
 def _clips(arguments: argparse.Namespace, manifest: Manifest) -> int:
-    baseline = _baseline(arguments)
+    baseline = _baseline(arguments, manifest)
     scoring = _scoring(arguments)
     with _progress(len(manifest)) as step:
         for row in manifest.rows():
@@ -82,12 +82,13 @@ def _scoring(arguments: argparse.Namespace) -> Scoring | None:
     return Scoring(building.build_detectors(config), device=arguments.device, pool=arguments.pool)
 
 
-def _baseline(arguments: argparse.Namespace) -> Baseline | None:
+def _baseline(arguments: argparse.Namespace, manifest: Manifest) -> PlainClassifiers | None:
     if not arguments.baseline:
         return None
-    from streammon.evaluation.baseline import Baseline
+    from streammon.evaluation.baseline import PlainClassifiers, must_have_groups
 
-    return Baseline()
+    must_have_groups(manifest.rows())
+    return PlainClassifiers()
 
 
 def _streams(arguments: argparse.Namespace, manifest: Manifest) -> int:

@@ -7,8 +7,7 @@ of this very manifest, which a detector that never saw it does not: their figure
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,7 +47,7 @@ def _boosting() -> Any:
 CLASSIFIERS: Mapping[str, Callable[[], Any]] = {"logistic": _logistic, "boosting": _boosting}
 
 
-class Baseline:
+class PlainClassifiers:
     """Features of every row, then an answer of each classifier to each."""
 
     def __init__(self) -> None:
@@ -83,27 +82,39 @@ class Baseline:
     def answers(self) -> list[Answers]:
         """Of logistic regression and of gradient boosting, each out of fold.
 
-        Raises `ConfigError` when there are too few groups to leave one out.
+        Where too few groups had sound, they abstain from all of it and say so.
         """
-        if not self._rows:
-            return [self._answers(name, None) for name in CLASSIFIERS]
-        fake = np.array([row.fake for row in self._rows])
+        fake = np.array([row.fake for row in self._rows], dtype=np.bool_)
         groups = [row.group for row in self._rows]
-        matrix = np.stack(self._features)
-        return [
-            self._answers(name, out_of_fold(matrix, fake, groups, classifier=name))
-            for name in CLASSIFIERS
-        ]
-
-    def _answers(self, name: str, confidence: NDArray[np.float64] | None) -> Answers:
-        found = Answers(f"{NAME}/{name}")
-        if confidence is not None:
-            found.given += [
-                Answer(row, float(one)) for row, one in zip(self._rows, confidence, strict=True)
-            ]
-            found.models[f"{name} on {len(audio_features.names())} features"] = len(self._rows)
-        found.given += [Answer(row, None, NOTHING) for row in self._without]
+        found = []
+        for name in CLASSIFIERS:
+            answers = Answers(f"{NAME}/{name}")
+            answers.given += [Answer(row, None, NOTHING) for row in self._without]
+            try:
+                confidence = out_of_fold(self._features, fake, groups, classifier=name)
+            except ValueError as error:
+                answers.given += [Answer(row, None, str(error)) for row in self._rows]
+            else:
+                answers.given += map(Answer, self._rows, confidence.tolist())
+                answers.models[f"{name} of {len(audio_features.names())}"] = len(self._rows)
+            found.append(answers)
         return found
+
+
+def must_have_groups(rows: Iterable[Row]) -> None:
+    """Raises `ConfigError` for a manifest that leaves no group to be fitted without."""
+    groups: dict[bool, set[str]] = {False: set(), True: set()}
+    for row in rows:
+        groups[row.fake].add(row.group)
+    if min(map(len, groups.values())) < 2:
+        raise ConfigError(f"--baseline: {_too_few(len(groups[False]), len(groups[True]))}")
+
+
+def _too_few(real: int, fake: int) -> str:
+    return (
+        "needs reals and fakes of at least two groups each (identity, speaker or source); "
+        f"there are {real} of reals and {fake} of fakes"
+    )
 
 
 def _sound(row: Row) -> Iterator[NDArray[np.float32]]:
@@ -117,28 +128,27 @@ def _sound(row: Row) -> Iterator[NDArray[np.float32]]:
 
 
 def out_of_fold(
-    matrix: NDArray[np.float32], fake: NDArray[np.bool_], groups: list[str], *, classifier: str
+    features: Sequence[NDArray[np.float32]],
+    fake: NDArray[np.bool_],
+    groups: Sequence[str],
+    *,
+    classifier: str,
 ) -> NDArray[np.float64]:
     """Confidence of fake per row, (n,), each from a classifier fitted without the row's group.
 
-    Raises `ConfigError` where either class has fewer than two groups.
+    Raises `ValueError` where the groups cannot be divided so that each part leaves both classes.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
     held = [len(set(np.array(groups)[fake == kind].tolist())) for kind in (False, True)]
     if min(held) < 2:
-        raise ConfigError(
-            "--baseline: needs reals and fakes of at least two groups each "
-            f"(identity, speaker or source); has {held[0]} of reals and {held[1]} of fakes"
-        )
+        raise ValueError(_too_few(*held))
     folds = StratifiedGroupKFold(min(FOLDS, *held), shuffle=True, random_state=SEED)
+    matrix = np.stack(features)
     confidence = np.empty(len(fake), dtype=np.float64)
     for fitted, scored in folds.split(matrix, fake, groups):
         if len(set(fake[fitted].tolist())) < 2:
-            raise ConfigError(
-                "--baseline: the groups cannot be divided so that every part has reals and fakes: "
-                f"the largest holds {Counter(groups).most_common(1)[0][1]} of {len(groups)} rows"
-            )
+            raise ValueError("one group holds too many of the rows for the others to be fitted on")
         model = CLASSIFIERS[classifier]()
         model.fit(matrix[fitted], fake[fitted])
         confidence[scored] = model.predict_proba(matrix[scored])[:, 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from streammon.core.errors import ConfigError
 from streammon.evaluation import audio_features
 from streammon.evaluation.audio_features import RATE_HZ
-from streammon.evaluation.baseline import Baseline, out_of_fold
+from streammon.evaluation.baseline import PlainClassifiers, must_have_groups, out_of_fold
 from streammon.evaluation.manifest import Row
 from streammon.evaluation.measures import Counts, auc
 
@@ -104,12 +105,12 @@ def test_what_is_learnt_of_a_speaker_is_not_used_on_that_speaker(classifier: str
     groups = [f"speaker:{speaker}" for speaker in speakers]
     shuffled = rng.permutation(len(speakers))
     found = out_of_fold(
-        marks[shuffled], fake[shuffled], [groups[n] for n in shuffled], classifier=classifier
+        list(marks[shuffled]), fake[shuffled], [groups[n] for n in shuffled], classifier=classifier
     )
     honest = auc(Counts.of(found[~fake[shuffled]], found[fake[shuffled]]))
     assert honest < 0.75
     alone = [f"line:{n}" for n in range(len(fake))]
-    leaked = out_of_fold(marks, fake, alone, classifier=classifier)
+    leaked = out_of_fold(list(marks), fake, alone, classifier=classifier)
     assert auc(Counts.of(leaked[~fake], leaked[fake])) > 0.95
 
 
@@ -120,20 +121,35 @@ def test_what_all_fakes_share_is_learnt(classifier: str) -> None:
     matrix = rng.normal(size=(120, 5)).astype(np.float32)
     matrix[:, 3] += fake * 3.0
     groups = [f"speaker:{n // 6}" for n in range(120)]
-    first, again = (out_of_fold(matrix, fake, groups, classifier=classifier) for _ in range(2))
+    first, again = (
+        out_of_fold(list(matrix), fake, groups, classifier=classifier) for _ in range(2)
+    )
     np.testing.assert_array_equal(first, again)
     assert auc(Counts.of(first[~fake], first[fake])) > 0.95
     assert ((first >= 0) & (first <= 1)).all()
 
 
-def test_too_few_groups_are_refused() -> None:
-    fake = np.array([False, False, True, True])
-    with pytest.raises(ConfigError, match="has 2 of reals and 1 of fakes"):
-        out_of_fold(np.zeros((4, 2), np.float32), fake, list("abcc"), classifier="logistic")
+def test_too_few_groups_are_refused_before_anything_is_listened_to() -> None:
+    rows = [Row(line=n, fake=n > 1, path=Path("a.wav"), group=group) for n, group in
+            enumerate(("a", "b", "c", "c"))]  # fmt: skip
+    with pytest.raises(ConfigError, match="2 of reals and 1 of fakes"):
+        must_have_groups(rows)
+    must_have_groups([*rows, replace(rows[-1], group="d")])
+
+
+def test_where_too_few_had_sound_the_baseline_abstains(tmp_path: Path) -> None:
+    baseline = PlainClassifiers()
+    for number, fake in enumerate((False, False, True)):
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, noise(seed=number), RATE_HZ)
+        baseline.take(Row(line=number, fake=fake, path=path, group=f"speaker:{number}"))
+    for answers in baseline.answers():
+        assert answers.scored == []
+        assert all("1 of fakes" in (answer.abstained or "") for answer in answers.given)
 
 
 def test_a_baseline_answers_for_every_file_with_sound(tmp_path: Path) -> None:
-    baseline = Baseline()
+    baseline = PlainClassifiers()
     for number in range(12):
         path = tmp_path / f"{number}.wav"
         fake = number % 2 == 0
@@ -161,4 +177,4 @@ def test_without_scikit_learn_people_are_told_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ConfigError, match=r"pip install 'streammon\[eval\]'"):
-        Baseline()
+        PlainClassifiers()
