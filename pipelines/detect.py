@@ -232,7 +232,7 @@ class Panel:
             if name in heard or not (fits or name in asked):
                 continue
             others = " and ".join(looks_at)
-            why = "nothing in it could be decoded" if fits else f"it looks at {others} only"
+            why = "there is nothing in it to look at" if fits else f"it looks at {others} only"
             yield Verdict(
                 name, detector.kind, looks_at[0], None, None, why, windows=0, scored=0,
                 model_used="",

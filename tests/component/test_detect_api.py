@@ -19,8 +19,10 @@ from streammon.core.errors import Permanent
 from streammon.core.ports import Detector
 from streammon.core.types import DetectionResult, Modality, Window, WindowSpec, WindowUnit
 from streammon.pipelines.detect import Panel
+from streammon.server import detect_api
 from streammon.server.app import build_app
 from streammon.server.detecting import LIMITS, RUNNING, WAITING, Detecting
+from streammon.server.serve import serving
 from streammon.telemetry.metrics import Metrics
 from tests.browser.scripted_monitor import ScriptedMonitor
 from tests.clips import Recipe, write_clip
@@ -355,3 +357,47 @@ def _concat(target: str) -> bytes:
 def _sdp(port: int) -> bytes:
     lines = ["v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=x", "c=IN IP4 127.0.0.1", "t=0 0"]
     return "\r\n".join([*lines, f"m=video {port} RTP/AVP 33", ""]).encode()
+
+
+async def test_over_a_real_socket_it_judges_and_refuses_what_is_declared_too_large() -> None:
+    settings = ServerConfig(port=0)
+    panel = Panel({"brightness": Brightness()}, device="cpu", limits=LIMITS)
+    metrics = Metrics()
+    async with (
+        asyncio.timeout(SOON_S),
+        ScriptedMonitor([]) as monitor,
+        Detecting(panel, metrics) as detecting,
+        serving(
+            build_app(monitor, monitor.hub, metrics, settings, detecting=detecting), settings
+        ) as url,
+        httpx.AsyncClient(base_url=url) as client,
+    ):
+        judged = await client.post("detect", content=grey_png(204), headers=RAW)
+        address = httpx.URL(url)
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        head = f"POST /detect HTTP/1.1\r\nHost: {address.host}\r\nContent-Length: {2**30}\r\n\r\n"
+        writer.write(head.encode())
+        refused = await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+    assert judged.json()["confidence"] == pytest.approx(0.8, abs=1e-3)
+    assert refused.split()[1] == b"413"
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(detect_api, "RECEIVED_WITHIN_S", 0.05)
+    never = asyncio.Event()
+
+    async def stalling() -> AsyncIterator[bytes]:
+        yield b"half of"
+        await never.wait()
+
+    reader = Reader()
+    async with asking(reader) as client, asyncio.timeout(SOON_S):
+        headers = {"Content-Length": "1000", **RAW}
+        answer = await client.post("/detect", content=stalling(), headers=headers)
+        after = await client.post("/detect", content=b"words", headers=RAW)
+    assert (answer.status_code, after.status_code) == (408, 200)
+    assert reader.loads == 1

@@ -10,9 +10,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from streammon import cli
+from tests.e2e.program import streammon
 from tests.unit.test_image_head import an_image
 
 DEMO = Path(str(files("streammon.demo")))
@@ -99,3 +101,25 @@ def test_standard_input_is_worked_out(kind: str) -> None:
     found = json.load(io.BytesIO(done.stdout))
     assert (found["content"], found["modality"]) == ("stdin", kind)
     assert found["abstained"]
+
+
+def test_a_running_monitor_judges_what_it_is_sent_with_its_own_detectors(tmp_path: Path) -> None:
+    config = tmp_path / "night.yaml"
+    config.write_text(
+        "name: night\n"
+        "sources: {cam: {type: av_url, url: 'lavfi:testsrc2=size=64x48:rate=5', audio: false}}\n"
+        "detectors: {floods: {type: chat_flood}}\n"
+        "outbox: {path: ':memory:'}\n"
+        "server: {port: 0}\n"
+    )
+    chat = (DEMO / "chat_flood.jsonl").read_bytes()
+    with streammon(tmp_path, "run", str(config), "--quiet") as program:
+        url = program.url()
+        answer = httpx.post(f"{url}/detect", content=chat, headers={"Content-Type": "text/plain"})
+        page = httpx.get(f"{url}/metrics").text
+        assert program.stop() == 0
+    assert answer.status_code == 200
+    (verdict,) = answer.json()["detectors"]
+    assert (verdict["detector"], verdict["kind"]) == ("floods", "chat_flood")
+    assert verdict["details"]["peak"]["confidence"] > 0.9
+    assert 'streammon_detect_requests_total{outcome="judged"} 1.0' in page

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import streammon
-from streammon.core.errors import ConfigError
-from streammon.core.types import Modality
+from streammon.core.errors import ConfigError, TooLarge
+from streammon.core.types import DetectionResult, Modality, Window, WindowSpec, WindowUnit
 from streammon.pipelines import detect
 from streammon.pipelines.content import ContentKind
-from streammon.pipelines.detect import configured, judged
+from streammon.pipelines.detect import Panel, configured, judged
 from streammon.pipelines.verdict import Verdict
 
 
@@ -107,6 +109,72 @@ def test_the_json_is_the_standard_result() -> None:
         "detector", "kind", "modality", "confidence", "is_ai_generated", "abstained", "windows",
         "scored", "model_used", "details",
     }  # fmt: skip
+
+
+class Counting:
+    """Says of each window of messages that it is half and half."""
+
+    name = "counting"
+    kind = "count"
+    inputs: Mapping[Modality, WindowSpec] = {Modality.TEXT: WindowSpec(1, 0, WindowUnit.MESSAGES)}
+    max_batch = 1
+
+    def __init__(self, *, on_device: bool = True) -> None:
+        self.on_device = on_device
+        self.loaded_on: list[str] = []
+
+    def load(self, device: str) -> None:
+        self.loaded_on.append(device)
+
+    def bucket(self, window: Window) -> str:
+        return ""
+
+    def score(self, batch: Sequence[Window]) -> Sequence[DetectionResult]:
+        return [
+            DetectionResult.of(
+                window, detector=self.name, kind=self.kind, model_used="count-1", confidence=0.5
+            )
+            for window in batch
+        ]
+
+
+CHAT = "".join(f'{{"author_id": "a", "text": "message {n}"}}\n' for n in range(5))
+
+
+def test_a_panel_judges_again_and_again_with_models_loaded_once() -> None:
+    counting = Counting()
+    panel = Panel({"counting": counting}, device="cpu")
+    assert counting.loaded_on == []
+    found = [panel.detect(CHAT) for _ in range(3)]
+    assert [one.detectors[0].windows for one in found] == [5, 5, 5]
+    assert counting.loaded_on == ["cpu"]
+    assert found[0].model_used == "count-1"
+
+
+def test_judging_ends_when_its_time_is_over() -> None:
+    panel = Panel({"counting": Counting()}, device="cpu")
+    with pytest.raises(TooLarge, match="longer than 0 s"):
+        panel.detect(CHAT, within_s=0.0)
+
+
+def test_a_detector_that_is_not_there_is_named() -> None:
+    panel = Panel({"counting": Counting()}, device="cpu")
+    with pytest.raises(ConfigError, match=r"nobody.*there are: counting"):
+        panel.detect(CHAT, only=["nobody"])
+
+
+def test_detectors_that_look_at_something_else_speak_only_when_asked() -> None:
+    panel = Panel({"counting": Counting()}, device="cpu")
+    silence = np.zeros(16_000, np.float32)
+    unasked = panel.detect(silence, rate_hz=16_000)
+    asked = panel.detect(silence, rate_hz=16_000, only=["counting"])
+    assert (unasked.detectors, unasked.abstained) == ((), "no detector looks at audio")
+    assert asked.abstained == "counting: it looks at text only"
+
+
+def test_blank_text_is_abstained_from() -> None:
+    found = Panel({"counting": Counting()}, device="cpu").detect(" \n")
+    assert found.abstained == "counting: there is nothing in it to look at"
 
 
 def test_detectors_are_named_by_type_by_monitor_or_by_file(tmp_path: Path) -> None:
