@@ -182,6 +182,17 @@ class Elsewhere(Protocol):
         """How long one `score` may take, retries and all, before it must have come back."""
 
 
+@runtime_checkable
+class Ailing(Protocol):
+    """A detector that may be unable to judge for a while without being broken: it abstains."""
+
+    @property
+    def trouble(self) -> str:
+        """Why it cannot judge now, in words a person can act on; empty when it can. Asked once
+        it is loaded and after each batch: it is then reported as degraded, or as up again.
+        """
+
+
 class Rule(Protocol):
     """Turns results into evidence. Pure: the same history gives the same evidence."""
 

@@ -66,7 +66,7 @@ class Lane:
                 return
             log.info("detector_loaded", extra={"detector": name, "took_s": job.switch_s})
             self._desk.place(name, self.name)
-            self._news.tell(f"detector:{name}", HealthState.UP)
+            self._news.works(name, self._desk.able[name])
 
     async def serve(self, out: Channel[DetectionResult], closing: asyncio.Event) -> None:
         """Keep the device busy while something is due; after `closing`, empty the queue.
@@ -201,7 +201,7 @@ class Lane:
             batch, job.results, took_s=job.took_s, ended_ns=job.ended_ns, cached=cached
         )
         if batch.detector in self._desk.able:
-            self._news.tell(f"detector:{batch.detector}", HealthState.UP)
+            self._news.works(batch.detector, self._desk.able[batch.detector])
         for result in job.results:
             await out.send(result)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from streammon.core.ports import Clock
+from streammon.core.ports import Ailing, Clock, Detector
 from streammon.core.types import Health, HealthState
 
 
@@ -20,3 +20,8 @@ class News:
         if self._told.get(component) != (state, cause):
             self._told[component] = (state, cause)
             self._report(Health(component, state, cause, self._clock.now_ns()))
+
+    def works(self, name: str, detector: Detector) -> None:
+        """Tell that a detector is up, or degraded while it says that something ails it."""
+        trouble = detector.trouble if isinstance(detector, Ailing) else ""
+        self.tell(f"detector:{name}", HealthState.DEGRADED if trouble else HealthState.UP, trouble)
