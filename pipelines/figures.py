@@ -8,9 +8,11 @@ from typing import Literal
 from streammon.core.types import Health, HealthState
 from streammon.pipelines.outlets import Outlets
 from streammon.scheduler.runner import Scheduler
+from streammon.scheduler.tally import CacheStats, DetectorStats
 from streammon.sinks.outbox import Outbox
 from streammon.sinks.websocket_hub import Hub
 from streammon.telemetry.metrics import Metrics
+from streammon.telemetry.model_metrics import Lookup
 
 _OUTCOMES: tuple[Literal["scored", "replaced", "not_due", "failed"], ...] = (
     "scored",
@@ -32,12 +34,17 @@ class Figures:
         self._hub = hub
         self._outbox = outbox
         self._seen: dict[Hashable, int] = {}
+        self._loading_s: dict[str, float] = {}
 
     def update(self) -> None:
-        for name, detector in self._scheduler.stats().detectors.items():
+        scheduling = self._scheduler.stats()
+        for name, detector in scheduling.detectors.items():
             for outcome in _OUTCOMES:
                 grown = self._grown((name, outcome), getattr(detector, outcome))
                 self._metrics.window(name, outcome, grown)
+            self._models(name, detector)
+        if scheduling.cache is not None:
+            self._lookups(scheduling.cache)
         self._dropped({f"sink:{name}": count for name, count in self._outlets.dropped().items()})
         viewers = self._hub.stats()
         self._dropped({"viewers": viewers.dropped})
@@ -52,6 +59,32 @@ class Figures:
             self._metrics.stream_up(health.stream, False, reconnect=True)
         elif health.component.startswith("sink:") and trouble:
             self._metrics.sink_failed(health.component.removeprefix("sink:"))
+
+    def _models(self, name: str, detector: DetectorStats) -> None:
+        models = self._metrics.models
+        models.loaded(
+            name,
+            loads=self._grown((name, "loads"), detector.loads),
+            evictions=self._grown((name, "evictions"), detector.evictions),
+            seconds=detector.loading_s - self._loading_s.get(name, 0.0),
+        )
+        self._loading_s[name] = detector.loading_s
+        models.used(
+            name,
+            loaded_already=self._grown((name, "already"), detector.loaded_already),
+            resident_bytes=detector.resident_bytes,
+        )
+        models.cached(name, self._grown((name, "cached"), detector.cached))
+
+    def _lookups(self, cache: CacheStats) -> None:
+        counts: dict[Lookup, int] = {
+            "hit": cache.hits,
+            "miss": cache.misses,
+            "redis_hit": cache.redis_hits,
+            "redis_error": cache.redis_errors,
+        }
+        for outcome, count in counts.items():
+            self._metrics.models.looked_up(outcome, self._grown(("cache", outcome), count))
 
     def _dropped(self, counts: Mapping[str, int]) -> None:
         for border, count in counts.items():

@@ -18,6 +18,7 @@ from prometheus_client import (
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from streammon import __version__
+from streammon.telemetry.model_metrics import ModelMetrics
 
 MOST_STREAM_LABELS = 200
 OTHER = "other"
@@ -69,6 +70,7 @@ class Metrics:
         self._declare_media(registry)
         self._declare_scoring(registry)
         self._declare_delivery(registry)
+        self.models = ModelMetrics(registry)
         build = Info("streammon_build", "The version that is running.", registry=registry)
         build.info({"version": __version__, "python": platform.python_version()})
 

@@ -293,6 +293,8 @@ async def test_the_metrics_count_what_the_parts_did() -> None:
     text = page.decode()
     assert 'streammon_items_total{modality="video",stream="cam"} 24.0' in text
     assert 'streammon_alerts_total{kind="brightness",state="opened"} 1.0' in text
+    assert 'streammon_cache_lookups_total{outcome="miss"} 0.0' in text, "it may not be asked"
+    assert 'streammon_model_resident_bytes{detector="brightness"} 0.0' in text
 
 
 async def test_views_show_streams_detectors_and_readiness() -> None:

@@ -171,3 +171,18 @@ def test_two_monitors_in_one_process_do_not_meet() -> None:
     one, two = Metrics(), Metrics()
     one.viewers(3)
     assert value(two, "streammon_viewers") == 0
+
+
+def test_what_models_and_the_cache_did_is_on_the_page() -> None:
+    metrics = Metrics(CollectorRegistry())
+    metrics.models.loaded("deep", loads=2, evictions=1, seconds=1.5)
+    metrics.models.used("deep", loaded_already=7, resident_bytes=4096)
+    metrics.models.cached("deep", 3)
+    metrics.models.looked_up("redis_error", 2)
+    assert value(metrics, "streammon_model_loads_total", detector="deep") == 2
+    assert value(metrics, "streammon_model_evictions_total", detector="deep") == 1
+    assert value(metrics, "streammon_model_loading_seconds_total", detector="deep") == 1.5
+    assert value(metrics, "streammon_model_loaded_already_total", detector="deep") == 7
+    assert value(metrics, "streammon_model_resident_bytes", detector="deep") == 4096
+    assert value(metrics, "streammon_cached_windows_total", detector="deep") == 3
+    assert value(metrics, "streammon_cache_lookups_total", outcome="redis_error") == 2
