@@ -11,6 +11,7 @@ from tests.e2e.program import streammon
 from tests.packages import installed
 
 PACKAGE = """
+    import sys
     import threading
     from typing import Literal
 
@@ -44,6 +45,7 @@ PACKAGE = """
             return ""
 
         def score(self, batch):
+            print("stuck has a window", file=sys.stderr, flush=True)
             while self.spin:
                 pass
             threading.Event().wait()
@@ -109,7 +111,7 @@ def test_asked_to_end_before_it_is_known_to_hang_the_end_is_bounded_and_clean(
         streammon(tmp_path, "run", str(config), "--no-server", "--quiet") as program,
     ):
         program.wait_for_line(type="health", component="detector:stuck", state="up")
-        program.wait_for_line(type="result", detector="freeze")  # more frames than `stuck` needs
+        program.wait_for(lambda: "stuck has a window" in program.tail())
         began_s = time.monotonic()
         assert program.stop() == 0
         took_s = time.monotonic() - began_s
