@@ -60,14 +60,20 @@ def print_streams(
     table = Table("figure", title="long recordings", title_justify="left")
     table.add_column("value", justify="right")
     for name, value in figures.items():
-        shown = "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-        table.add_row(name.replace("_", " "), shown)
+        if not name.endswith(("_low", "_high")):
+            low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
+            ends = f" ({_short(low)}-{_short(high)})" if high is not None else ""
+            table.add_row(name.replace("_", " "), _short(value) + ends)
     console.print(table)
     if kinds:
         of_kinds = Table("alerts of kind", "within a fake", "false")
         for kind, one in kinds.items():
             of_kinds.add_row(kind, str(one["right"]), str(one["false"]))
         console.print(of_kinds)
+
+
+def _short(value: Json) -> str:
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def print_failures(console: Console, failures: Sequence[Failure]) -> None:

@@ -35,19 +35,22 @@ def test_the_interval_is_wider_when_a_speaker_has_many_clips() -> None:
     assert width(by_speaker) > 1.5 * width(by_clip)
 
 
-def test_a_group_keeps_its_reals_and_fakes_together() -> None:
-    """Each speaker's own fakes score just above; apart, the speakers' levels would not cancel."""
-    level = np.repeat(np.arange(10.0), 2)
-    fake = [False, True] * 10
-    together = Redrawn(np.array(fake), level, [f"{n // 2}" for n in range(20)])
-    one_per_round: list[float] = []
+def test_a_group_keeps_its_reals_and_fakes_together_and_each_kind_its_number() -> None:
+    """Speakers 0 to 2 have a real and a fake clip of one level, 3 and 4 a real one of level 0."""
+    fake = np.array([False, True] * 3 + [False] * 2)
+    level = np.array([1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 0.0, 0.0])
+    seen: list[Counts] = []
 
-    def balance(counts: Counts) -> float:
-        one_per_round.append(float(((counts.fake - counts.real) * counts.scores).sum()))
+    def look(counts: Counts) -> float:
+        seen.append(counts)
         return 0.0
 
-    together.intervals({"balance": balance})
-    assert set(one_per_round) == {0.0}
+    Redrawn(fake, level, list("00112234")).intervals({"look": look})
+    assert len(seen) == 1000
+    for counts in seen:
+        assert (counts.real.sum(), counts.fake.sum()) == (5, 3)
+        np.testing.assert_array_equal(counts.real[1:], counts.fake[1:])
+    assert len({tuple(counts.fake) for counts in seen}) == 10  # ways to draw three of three
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_does_not() -> None:
