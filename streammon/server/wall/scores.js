@@ -50,18 +50,24 @@ export class ScoreList {
 
   draw(stream) {
     const wanted = [];
-    const detectors = [...stream.scores.values()].map(({ result }) => result.detector);
+    const said = [...stream.scores.values()].map(({ result }) => result);
     for (const key of [...stream.scores.keys()].sort()) {
       const entry = stream.scores.get(key);
-      const { kind, detector, modality, participant } = entry.result;
-      const several = detectors.indexOf(detector) !== detectors.lastIndexOf(detector);
-      if (!this.rows.has(key)) this.rows.set(key, new ScoreRow(kind));
+      if (!this.rows.has(key)) this.rows.set(key, new ScoreRow(entry.result.kind));
       const row = this.rows.get(key);
-      row.show(entry, several ? `${words(kind)}, ${participant || modality}` : words(kind));
+      row.show(entry, rowName(entry.result, said));
       wanted.push(row.element);
     }
     setChildren(this.element, wanted);
   }
+}
+
+/** What it looks for; who says so where several look for it; and in what where one looks in several. */
+function rowName({ kind, detector, modality, participant }, said) {
+  const alike = said.filter((other) => other.kind === kind);
+  const name = words(alike.some((other) => other.detector !== detector) ? detector : kind);
+  const several = alike.filter((other) => other.detector === detector).length > 1;
+  return several ? `${name}, ${participant || modality}` : name;
 }
 
 class DetectorCard {
