@@ -80,24 +80,30 @@ class Lanes:
 
     async def _assign(self) -> dict[str, list[str]]:
         """Settle which device the models run on; returns the detectors by lane."""
-        cpu = self._lane(CPU)
-        detectors = self._desk.detectors
-        away = {name: each for name, each in detectors.items() if isinstance(each, Elsewhere)}
-        models = [name for name, each in detectors.items() if each.on_device and name not in away]
-        others = [name for name in detectors if name not in models and name not in away]
-        own = {self._lane(f"{AWAY}{name}").name: [name] for name in away}
-        if not models:
-            return {CPU: others, **own}
-        self.choice = await self._choose(cpu)
-        log.info("device", extra={"device": self.choice.device, "cause": self.choice.cause})
-        if self.choice.device != CPU:
-            self._lane(self.choice.device)
-            return {CPU: others, self.choice.device: models, **own}
-        cpu.guard.cpu_threads = await cpu.guard.thread.start(
-            tune_threads, self._settings.cpu_threads
-        )
-        log.info("cpu_threads", extra={"threads": cpu.guard.cpu_threads})
-        return {CPU: [*others, *models], **own}
+        cpu, detectors = self._lane(CPU, CPU), self._desk.detectors
+        names_on: dict[str, list[str]] = {CPU: []}
+        threads: int | None = None
+        if any(each.on_device for each in detectors.values()):
+            self.choice = await self._choose(cpu)
+            log.info("device", extra={"device": self.choice.device, "cause": self.choice.cause})
+            if self.choice.device == CPU:
+                threads = await self._tune(cpu, self._settings.cpu_threads)
+                log.info("cpu_threads", extra={"threads": threads})
+        for name, each in detectors.items():
+            device = self.choice.device if each.on_device else CPU
+            lane = f"{AWAY}{name}" if isinstance(each, Elsewhere) else device
+            if lane not in self._lanes:
+                self._lane(lane, device)
+            if lane != device and each.on_device and threads is not None:
+                await self._tune(self._lanes[lane], threads)
+            names_on.setdefault(lane, []).append(name)
+        names_on[CPU].sort(key=lambda name: detectors[name].on_device)
+        return names_on
+
+    async def _tune(self, lane: Lane, wanted: int | None) -> int:
+        threads = await lane.guard.thread.start(tune_threads, wanted)
+        lane.guard.cpu_threads = threads
+        return threads
 
     async def _choose(self, cpu: Lane) -> Choice:
         """The device for models; the CPU when the other one does not even answer."""
@@ -110,10 +116,9 @@ class Lanes:
         cause = f"device {wanted} did not answer for {within_s:g} s; running on the CPU"
         return Choice(CPU, cause, is_fallback=True)
 
-    def _lane(self, name: str) -> Lane:
-        """A lane of this device, or of one detector that works elsewhere."""
-        settings, device = self._settings, CPU if name.startswith(AWAY) else name
-        detectors = self._desk.detectors
+    def _lane(self, name: str, device: str) -> Lane:
+        """A lane of this device, or of one detector that works elsewhere and a bit on it."""
+        settings, detectors = self._settings, self._desk.detectors
         work = Work(device, detectors, settings, clock=self._clock, cache=self._cache)
         shortest_s = min(settings.hang_s, settings.load_hang_s)
         guard = GuardedThread(name, work, shortest_limit_s=shortest_s, clock=self._clock)

@@ -315,6 +315,18 @@ async def test_a_detector_elsewhere_may_take_as_long_as_it_says_but_not_much_lon
         patient.release.set()
 
 
+async def test_one_that_does_a_part_here_has_the_device_for_it(release: threading.Event) -> None:
+    part = Hall(release, "part", longest_wait_s=60.0)
+    part.on_device = True
+    watch = Watch(part, settings=SchedulerConfig(device="cpu", cpu_threads=1))
+    release.set()
+    async with running(watch):
+        watch.submit("part")
+        assert (await watch.result()).detector == "part"
+        assert watch.scheduler.stats().detectors["part"].device == "elsewhere:part"
+    assert part.loaded_on == "cpu"
+
+
 # --- detectors that lie ------------------------------------------------------------------------
 
 

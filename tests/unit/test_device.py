@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-import time
 from collections.abc import Generator
 
 import numpy as np
@@ -18,7 +15,6 @@ from streammon.scheduler.device import (
     torch_device,
     tune_threads,
 )
-from streammon.scheduler.thread import DeviceThread
 
 needs_no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
@@ -92,39 +88,3 @@ def test_the_values_arrive_also_from_arrays_that_must_not_be_written() -> None:
 def test_precision_is_mixed_on_cuda_only(device: str, enabled: bool) -> None:
     with autocast(device, enabled=enabled):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
-
-
-async def test_calls_run_one_after_the_other_on_one_thread() -> None:
-    thread, at_once, seen = DeviceThread("cpu"), 0, []
-
-    def work(number: int) -> str:
-        nonlocal at_once
-        at_once += 1
-        seen.append((number, at_once))
-        time.sleep(0.005)
-        at_once -= 1
-        return threading.current_thread().name
-
-    names = await asyncio.gather(*(thread.start(work, number) for number in range(5)))
-    assert len(set(names)) == 1
-    assert seen == [(number, 1) for number in range(5)]
-    await thread.stop()
-    await thread.stop()
-
-
-async def test_stopping_waits_for_the_call_without_holding_up_the_loop() -> None:
-    thread, release, turns = DeviceThread("cpu"), threading.Event(), 0
-    running = thread.start(release.wait, 10.0)
-
-    async def release_soon() -> None:
-        nonlocal turns
-        for _ in range(5):
-            await asyncio.sleep(0.01)
-            turns += 1
-        release.set()
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(release_soon())
-        await thread.stop()
-    assert turns == 5
-    assert await running
