@@ -114,8 +114,12 @@ def same(ones: Sequence[DetectionResult], others: Sequence[DetectionResult]) -> 
     return all(said(one) == said(other) and close(one, other) for one, other in pairs)
 
 
+ELSEWHERE = {"ensemble", "cascade", "multimodal", "av_sync", "transcript", "image_text"}
+"""They need members or a second stream: `test_combinators` holds them to the same."""
+
+
 def test_every_detector_has_media() -> None:
-    assert set(known(DETECTORS)) <= set(MEDIA)
+    assert set(known(DETECTORS)) <= set(MEDIA) | ELSEWHERE
 
 
 @each_detector

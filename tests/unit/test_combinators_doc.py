@@ -15,9 +15,6 @@ from streammon.pipelines.building import build_detectors
 PAGE = Path(__file__).parents[2] / "docs" / "combinators.md"
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.M | re.S)
 EXAMPLES = [yaml.safe_load(text) for text in BLOCKS]
-    yaml.safe_load(text)
-    for text in re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.M | re.S)
-]
 
 
 def outermost(example: Any) -> set[str]:
