@@ -21,6 +21,7 @@ from streammon.core.types import DetectionResult, StreamId, Window
 from streammon.detectors import remote_line
 from streammon.detectors.remote import RemoteConfig
 from streammon.detectors.remote_detector import RemoteDetector
+from streammon.flow.supervise import Backoff
 from tests.answering import Answer, Answering, Asked, answering, as_json
 from tests.fakes import a_chunk, a_frame, a_window
 
@@ -84,7 +85,7 @@ def one(detector: RemoteDetector, window: Window | None = None) -> DetectionResu
 
 @pytest.fixture(autouse=True)
 def pauses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_line, "PAUSE", remote_line.Backoff(first_s=0.01, most_s=0.02))
+    monkeypatch.setattr(remote_line, "PAUSE", Backoff(first_s=0.01, most_s=0.02))
 
 
 # --- the way it should be ---------------------------------------------------------------------
