@@ -123,7 +123,8 @@ def _labels(labels: Sequence[str]) -> dict[str, Any]:
 def _saved(model: Any, processor: Any, folder: Path) -> Path:
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    bars: Any = logging
+    bars.disable_progress_bar()
     model.eval().save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
@@ -155,7 +156,8 @@ def a_video_mae(folder: Path, *, labels: Sequence[str] = REAL_FAKE) -> Path:
     )  # fmt: skip
     side = {"height": 32, "width": 32}
     processor = VideoMAEImageProcessorPil(size={"shortest_edge": 36}, crop_size=side)
-    return _saved(VideoMAEForVideoClassification(config), processor, folder)
+    model: Any = VideoMAEForVideoClassification
+    return _saved(model(config), processor, folder)
 
 
 def a_wav2vec2(folder: Path, *, labels: Sequence[str] = ("bonafide", "spoof")) -> Path:
@@ -168,22 +170,24 @@ def a_wav2vec2(folder: Path, *, labels: Sequence[str] = ("bonafide", "spoof")) -
     torch.manual_seed(7)
     config = Wav2Vec2Config(
         hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
-        conv_dim=(16, 16), conv_stride=(10, 8), conv_kernel=(20, 16), num_feat_extract_layers=2,
+        conv_dim=(16, 16), conv_stride=(10, 8), conv_kernel=(20, 16),
         num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2, classifier_proj_size=16,
         initializer_range=0.2, **_labels(labels),
     )  # fmt: skip
-    return _saved(Wav2Vec2ForSequenceClassification(config), Wav2Vec2FeatureExtractor(), folder)
+    model: Any = Wav2Vec2ForSequenceClassification
+    extractor: Any = Wav2Vec2FeatureExtractor
+    return _saved(model(config), extractor(), folder)
 
 
 def a_distilbert(folder: Path, *, labels: Sequence[str] = ("Human", "AI")) -> Path:
-    from transformers import DistilBertConfig, DistilBertForSequenceClassification
-    from transformers import DistilBertTokenizer as Tokenizer
+    from transformers import BertTokenizer, DistilBertConfig, DistilBertForSequenceClassification
 
     torch.manual_seed(8)
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "hello", "there", "world", "my"]
     folder.mkdir()
     (folder / "vocab.txt").write_text("\n".join([*words, *"abcdefghijklmnopqrstuvwxyz"]))
-    tokenizer = Tokenizer(str(folder / "vocab.txt"), model_max_length=24)
+    known: Any = BertTokenizer
+    tokenizer = known(str(folder / "vocab.txt"), model_max_length=24)
     config = DistilBertConfig(
         vocab_size=64, dim=32, n_layers=1, n_heads=2, hidden_dim=32, max_position_embeddings=24,
         initializer_range=0.2, **_labels(labels),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,6 +35,8 @@ WANTED = (
 )
 COMPLETE = ".complete"
 """Written last: a folder that holds it needs no network any more."""
+MOST_BREAKS = 4
+"""How often one file may break off before it is left for the next start."""
 PROGRESS_STEP = 0.1
 
 
@@ -86,22 +89,35 @@ def _bring(
         "model_download",
         extra={"model": repository, "revision": revision, "files": len(files), "bytes": total},
     )
+    download = partial(
+        hf_hub_download,
+        repository,
+        revision=revision,
+        local_dir=folder,
+        endpoint=endpoint,
+        token=given,
+        tqdm_class=LoggedProgress,
+    )
     for file in files:
-        path = hf_hub_download(
-            repository,
-            file.rfilename,
-            revision=revision,
-            local_dir=folder,
-            endpoint=endpoint,
-            token=given,
-            tqdm_class=LoggedProgress,
-        )
-        if file.lfs is not None and _sha256(Path(path)) != file.lfs.sha256:
-            Path(path).unlink()
+        path = _file(partial(download, filename=file.rfilename))
+        if file.lfs is not None and _sha256(path) != file.lfs.sha256:
+            path.unlink()
             raise Permanent(
                 f"{repository}: {file.rfilename} came with another SHA-256 than the hub states; "
                 "it was removed: try again, and check `endpoint`"
             )
+
+
+def _file(download: Callable[[], str]) -> Path:
+    """What it brings; where the connection breaks off, it goes on from there."""
+    import httpx
+
+    for _ in range(MOST_BREAKS):
+        try:
+            return Path(download())
+        except httpx.RemoteProtocolError as error:
+            log.warning("model_download_broke_off", extra={"cause": first_line(error)})
+    return Path(download())
 
 
 def _wanted(name: str) -> bool:

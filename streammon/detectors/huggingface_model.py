@@ -136,7 +136,8 @@ class Opener:
 
     def _load(self, folder: Path, device: str) -> Any:
         _check_attention(folder)
-        quiet.disable_progress_bar()  # what is being loaded is in our own log
+        bars: Any = quiet
+        bars.disable_progress_bar()  # what is being loaded is in our own log
         shared: Any = {"local_files_only": True, "trust_remote_code": False}
         config = AutoConfig.from_pretrained(str(folder), **shared)
         model, report = MODELS[self._content].from_pretrained(

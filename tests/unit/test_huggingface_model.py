@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,7 @@ def test_an_image_model_says_what_it_says_in_transformers(tmp_path: Path) -> Non
 def test_several_pictures_of_a_window_count_by_their_mean(tmp_path: Path) -> None:
     folder = a_vit(tmp_path / "vit")
     three = seen(1, frames=3)
-    apart = [Window(*[getattr(three, name) for name in Window.__slots__[:5]], (item,))
-             for item in three.items]  # fmt: skip
+    apart = [replace(three, items=(item,)) for item in three.items]
     (together,) = confidences(loaded(folder, frames=3), [three])
     assert together == pytest.approx(np.mean(confidences(loaded(folder), apart)), abs=1e-6)
 

@@ -18,7 +18,10 @@ from streammon.detectors.model_settings import ScoreSettings
 def likely(outputs: Any, **settings: Any) -> list[float]:
     values: NDArray[Any] = np.asarray(outputs)
     count = values.shape[1] if values.ndim > 1 else 1
-    return reader(ScoreSettings(**settings), count, where="d").read(values, len(values)).tolist()
+    found: list[float] = (
+        reader(ScoreSettings(**settings), count, where="d").read(values, len(values)).tolist()
+    )
+    return found
 
 
 def test_softmax_of_two_logits() -> None:

@@ -45,7 +45,8 @@ def detector(kind: str, path: Path, **more: Any) -> ModelDetector:
     }
     if said["modality"] == "image":
         said = {"picture": LOOK, **said}
-    built = KINDS[kind].model_validate(said).build("d")
+    config: Any = KINDS[kind].model_validate(said)
+    built = config.build("d")
     assert isinstance(built, ModelDetector)
     return built
 
