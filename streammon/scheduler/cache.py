@@ -21,6 +21,11 @@ from streammon.scheduler.tally import CacheStats
 
 Score = Callable[[Sequence[Window]], Sequence[DetectionResult]]
 
+WINDOWS_IN_VAIN = 256
+"""After so many windows of which none was known, it is seldom worth the hashing."""
+SELDOM = 16
+"""Then one batch in so many is still looked up, until something is known again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -28,6 +33,23 @@ class Answers:
 
     results: tuple[DetectionResult, ...]
     fresh: int
+
+
+@dataclass(slots=True)
+class Worth:
+    """Whether looking up the windows of one detector pays: live pictures never come again."""
+
+    in_vain: int = 0
+    _batches: int = 0
+
+    def ask(self) -> bool:
+        """Whether to look up the next batch."""
+        self._batches += 1
+        return self.in_vain < WINDOWS_IN_VAIN or self._batches % SELDOM == 0
+
+    def learn(self, answers: Answers) -> None:
+        known = len(answers.results) - answers.fresh
+        self.in_vain = 0 if known else self.in_vain + answers.fresh
 
 
 class ResultCache:

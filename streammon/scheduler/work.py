@@ -12,7 +12,7 @@ from streammon.core.errors import Permanent
 from streammon.core.ports import Clock, Detector, Elsewhere, Evictable, Repeatable
 from streammon.core.types import DetectionResult, Window
 from streammon.scheduler.batching import Batch, Switch
-from streammon.scheduler.cache import Answers, ResultCache
+from streammon.scheduler.cache import Answers, ResultCache, Score, Worth
 from streammon.scheduler.device import autocast
 from streammon.scheduler.thread import DeviceThread, Step
 
@@ -73,6 +73,7 @@ class Work:
         self._settings = settings
         self._clock = clock
         self._cache = cache
+        self._worth: dict[str, Worth] = {}
 
     def do(self, thread: DeviceThread, job: Job) -> Job:
         """Carry out a job on this thread, which is the one that is running.
@@ -148,13 +149,22 @@ class Work:
                 for each in results
             ]
 
-        if self._cache is not None and isinstance(detector, Repeatable):
-            answers = self._cache.answer(detector, name, detector.kind, windows, score)
-        else:
-            answers = Answers(tuple(score(windows)), len(windows))
+        answers = self._answers(detector, name, windows, score)
         looking_ns = self._clock.now_ns() - began_ns - scoring_ns
         job.took_s = (scoring_ns + looking_ns * answers.fresh / len(windows)) / 1e9
         job.results, job.fresh = answers.results, answers.fresh
+
+    def _answers(
+        self, detector: Detector, name: str, windows: Sequence[Window], score: Score
+    ) -> Answers:
+        """From the cache what it knows, where that is worth asking; else all scored."""
+        if self._cache is not None and isinstance(detector, Repeatable):
+            worth = self._worth.setdefault(name, Worth())
+            if worth.ask():
+                answers = self._cache.answer(detector, name, detector.kind, windows, score)
+                worth.learn(answers)
+                return answers
+        return Answers(tuple(score(windows)), len(windows))
 
     def _limit_s(self, name: str) -> float:
         detector = self._detectors[name]

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from streammon.config import CacheConfig
 from streammon.core.ports import Detector
 from streammon.core.types import DetectionResult, Item, StreamId, Window
-from streammon.scheduler.cache import Cached, ResultCache, content_key
+from streammon.scheduler.cache import (
+    SELDOM,
+    WINDOWS_IN_VAIN,
+    Answers,
+    Cached,
+    ResultCache,
+    Worth,
+    content_key,
+)
 from tests.fakes import Brightness, a_chunk, a_frame, a_message, a_window
 
 
@@ -199,3 +207,16 @@ def test_a_cached_detector_is_the_detector_in_everything_else() -> None:
     assert (cached.name, cached.kind, cached.max_batch) == ("steady", "brightness", 8)
     assert (cached.inputs, cached.on_device) == (steady.inputs, False)
     assert cached.bucket(window) == steady.bucket(window)
+
+
+def test_where_nothing_comes_again_one_batch_in_sixteen_is_looked_up_until_something_does() -> None:
+    worth = Worth()
+    results = tuple(Steady().score([seen(level) for level in range(8)]))
+    for _ in range(WINDOWS_IN_VAIN // 8):
+        assert worth.ask()
+        worth.learn(Answers(results, fresh=8))
+    asked = [worth.ask() for _ in range(10 * SELDOM)]
+    assert asked.count(True) == 10
+    worth.learn(Answers(results, fresh=7))
+    assert worth.ask()
+    assert worth.ask()
