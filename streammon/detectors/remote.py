@@ -84,8 +84,12 @@ class RemoteConfig(ModelConfig):
     @field_validator("url")
     @classmethod
     def url_is_an_address(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            is_address = parts.port != 0 and bool(parts.hostname)
+        except ValueError:  # a port or a bracket that is none
+            is_address = False
+        if not is_address or parts.scheme not in {"http", "https"}:
             raise ValueError("it has to be http://host:port or https://host")
         if parts.username is not None or parts.password is not None:
             raise ValueError("it must hold no user and password: `token` or `headers` is for those")

@@ -161,7 +161,10 @@ class Line:
     async def _try(self, call: Call, until_s: float) -> _Reply:
         assert self._opened is not None
         limit_s = self._patience.timeout_s
-        request = call.request(self._base)
+        try:
+            request = call.request(self._base)
+        except httpx.InvalidURL as error:
+            raise Away("the request cannot be sent: its address is too long") from error
         request.extensions["timeout"] = {"connect": min(CONNECT_WITHIN_S, limit_s)}
         now_s = asyncio.get_running_loop().time()
         try:

@@ -222,7 +222,7 @@ def test_text_goes_into_json_and_forms_as_it_is() -> None:
     assert server.asked[0].body.decode() == words
 
 
-RESPONSES = {
+RESPONSES: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = {
     "percent": ({"score": 87}, {"scale": 0.01}, 0.87),
     "real": ({"score": 0.75}, {"invert": True}, 0.25),
     "as text": ({"score": "0.5"}, {}, 0.5),
@@ -236,6 +236,14 @@ def test_a_number_is_read_on_its_scale(name: str) -> None:
     result, _ = judged(lambda asked: as_json(answer), response={"confidence": "/score", **how})
     assert result.confidence == pytest.approx(confidence)
     assert result.is_ai_generated is (confidence >= 0.5)
+
+
+def test_what_is_too_long_for_an_address_is_not_sent() -> None:
+    request = {"path": "/v1", "query": {"sound": "{{audio.wav|base64}}"}}
+    result, server = judged(scored, a_window(a_chunk(duration_s=4.0), end_s=4.0), request=request)
+    assert result.abstained is not None
+    assert "its address is too long" in result.abstained
+    assert server.asked == []
 
 
 WRONG = {
