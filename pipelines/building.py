@@ -29,6 +29,12 @@ class _CombinatorSettings(Protocol):
     def build(self, name: str, members: Mapping[str, Detector]) -> Detector: ...
 
 
+@runtime_checkable
+class _ComparesStreams(Protocol):
+    @property
+    def streams(self) -> tuple[tuple[str, str], ...]: ...
+
+
 class _RuleSettings(Protocol):
     def build(self, name: str) -> Rule: ...
 
@@ -65,6 +71,20 @@ def build_detectors(config: MonitorConfig) -> dict[str, Detector]:
     for name in config.detectors:
         built.detector(name, ())
     return {name: each for name, each in built.done.items() if name not in built.taken}
+
+
+def check_streams(config: MonitorConfig) -> None:
+    """Raises `ConfigError` when a detector names a stream that is not among the sources.
+
+    A config without any is a part of one: its sources come from the command line.
+    """
+    for name, settings in config.detectors.items():
+        for where, stream in settings.streams if isinstance(settings, _ComparesStreams) else ():
+            if config.sources and stream not in config.sources:
+                known = ", ".join(sorted(config.sources))
+                raise ConfigError(
+                    f"detectors.{name}.{where}: no source is called {stream!r}; defined: {known}"
+                )
 
 
 class _Assembly:
@@ -138,6 +158,7 @@ def build(config: MonitorConfig) -> Parts:
         )
     if not config.detectors:
         raise ConfigError("detectors: name at least one, for example `freeze: {}`")
+    check_streams(config)
     sinks = tuple(
         cast(_SinkSettings, settings).build(name) for name, settings in config.sinks.items()
     )

@@ -16,6 +16,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             config = presets.load(name)
             building.build_detectors(config)
+            building.check_streams(config)
         except ConfigError as error:
             broken = True
             for line in str(error).splitlines():

@@ -132,7 +132,7 @@ class Cascade:
             _Trend, most_streams=settings.most_streams
         )
         self._stats = CascadeStats()
-        if (wait_s := self._panel.longest_wait_s) is not None:
+        if (wait_s := self._panel.longest_wait_s(self.max_batch)) is not None:
             self.longest_wait_s = wait_s
 
     @property

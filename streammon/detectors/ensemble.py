@@ -77,7 +77,7 @@ class Ensemble:
         self.on_device = self._panel.on_device
         self.max_batch = min(member.max_batch for member in members.values())
         self._settings = settings
-        if (wait_s := self._panel.longest_wait_s) is not None:
+        if (wait_s := self._panel.longest_wait_s(self.max_batch)) is not None:
             self.longest_wait_s = wait_s
 
     @property

@@ -74,6 +74,15 @@ class ImageTextConfig(AdapterConfig):
             raise ValueError(f"differs must be below matches ({self.matches:g})")
         return self
 
+    @property
+    def streams(self) -> tuple[tuple[str, str], ...]:
+        """The streams that it names, each after the setting that names it."""
+        return tuple(
+            pair
+            for one, text in self.texts.items()
+            for pair in (("texts", one), (f"texts.{one}", text))
+        )
+
     def build(self, name: str) -> ImageText:
         return ImageText(name, self)
 

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LONGEST_CAUSE = 200
+LOCAL_CALL_S = 30.0
+"""What a member on this machine may take where the whole has to say how long it may."""
 
 
 class How(StrEnum):
@@ -84,6 +86,19 @@ class Member:
         """The thread of a call that was given up and may still be running."""
 
     @property
+    def most(self) -> int:
+        """Windows in one call."""
+        return max(1, self.detector.max_batch)
+
+    @property
+    def longest_call_s(self) -> float:
+        """How long one call may take: as it says itself, or as the scheduler allows."""
+        own_s = LOCAL_CALL_S
+        if offers(self.detector, "longest_wait_s"):
+            own_s = float(self.detector.longest_wait_s)  # type: ignore[attr-defined]
+        return min(own_s, self.patience.answer_within_s or own_s)
+
+    @property
     def resident_bytes(self) -> int:
         evictable = self._is_loaded and isinstance(self.detector, Evictable)
         return self.detector.resident_bytes if evictable else 0  # type: ignore[attr-defined]
@@ -120,9 +135,8 @@ class Member:
         parts = [newest_part(window, spec) for window in windows]
         whole = [part for part in parts if part is not None]
         answers: list[Answer] = []
-        most = max(1, self.detector.max_batch)
-        for at in range(0, len(whole), most):
-            answers += self._ask(whole[at : at + most])
+        for at in range(0, len(whole), self.most):
+            answers += self._ask(whole[at : at + self.most])
         waiting = iter(answers)
         empty = Answer(self.name, How.ABSTAINED, f"nothing in the last {spec.length:g} {spec.unit}")
         return [empty if part is None else next(waiting) for part in parts]

@@ -82,7 +82,7 @@ class Multimodal:
         self._verdicts: StreamMemory[Verdicts] = StreamMemory(
             Verdicts, most_streams=settings.most_streams
         )
-        if (wait_s := self._panel.longest_wait_s) is not None:
+        if (wait_s := self._panel.longest_wait_s(self.max_batch)) is not None:
             self.longest_wait_s = wait_s
 
     @property

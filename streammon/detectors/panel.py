@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
@@ -85,18 +84,14 @@ class Panel:
         self.members = {name: Member(detector, patience) for name, detector in members.items()}
         self.on_device = any(detector.on_device for detector in members.values())
 
-    @property
-    def longest_wait_s(self) -> float | None:
-        """For all members that wait for another machine, one after the other; `None`: none does."""
-        waits_s = [
-            min(
-                float(member.detector.longest_wait_s),  # type: ignore[attr-defined]
-                member.patience.answer_within_s or math.inf,
-            )
-            for member in self.members.values()
-            if offers(member.detector, "longest_wait_s")
-        ]
-        return sum(waits_s) if waits_s else None
+    def longest_wait_s(self, batch: int) -> float | None:
+        """How long all of them may take over so many windows, one member after the other.
+
+        `None` when none waits for another machine.
+        """
+        if not any(offers(each.detector, "longest_wait_s") for each in self.members.values()):
+            return None
+        return sum(each.longest_call_s * -(-batch // each.most) for each in self.members.values())
 
     @property
     def resident_bytes(self) -> int:

@@ -35,7 +35,7 @@ FRAME_S = 0.04
 LEAD_S = 0.08
 """How far movement of the face goes before its sound in recordings that are in step."""
 EARLY_S, LATE_S = -0.045, 0.125
-"""Sound ahead of or behind the picture is not noticed within these: ITU-R BT.1359-1, figure 2."""
+"""Sound ahead of or behind the picture is not noticed within these: ITU-R BT.1359-1."""
 NATS_PER_POINT = 0.25
 """What a point of the statistic is worth as log-likelihood: neighbours in time say nearly the
 same, so about a quarter of the half that independent instants would be."""

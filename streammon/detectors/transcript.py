@@ -57,6 +57,15 @@ class TranscriptConfig(AdapterConfig):
             raise ValueError(f"transcripts: {twice[0]!r} cannot be the transcript of two streams")
         return self
 
+    @property
+    def streams(self) -> tuple[tuple[str, str], ...]:
+        """The streams that it names, each after the setting that names it."""
+        return tuple(
+            pair
+            for one, text in self.transcripts.items()
+            for pair in (("transcripts", one), (f"transcripts.{one}", text))
+        )
+
     def build(self, name: str) -> Transcript:
         return Transcript(name, self)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import streammon.demo
@@ -24,11 +25,13 @@ from streammon.flow.channel import Channel, WhenFull
 from streammon.pipelines.building import build_detectors, build_rules, build_sources
 from streammon.pipelines.replay import Replay
 from streammon.scheduler.runner import Scheduler
+from tests.fakes import a_chunk, a_message, a_window
 from tests.packages import installed
 from tests.panelists import shot
 
 DEMO = Path(streammon.demo.__file__).parent
 LIMIT_S = 20.0
+WATCHED = {"cam": Modality.VIDEO, "call": Modality.AUDIO, "captions": Modality.TEXT}
 
 GLOW = '''
     """How bright is it? And three that are up to no good."""
@@ -183,6 +186,26 @@ def test_check_finds_it_before_anything_runs(
     assert "detectors.guard.then: no detector is called 'depe'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("transcript: {transcripts: {cal: captions}}", "transcripts: no source is called 'cal'"),
+        ("image_text: {texts: {call: chat}}", "texts.call: no source is called 'chat'"),
+    ],
+)
+def test_a_stream_that_nobody_brings_is_found_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], settings: str, message: str
+) -> None:
+    path = tmp_path / "typo.yaml"
+    path.write_text(
+        "sources:\n  call: {type: av_url, url: 'rtsp://camera.example/live'}\n"
+        "  captions: {type: chat_jsonl, path: captions.jsonl}\n"
+        f"detectors:\n  {settings}\n"
+    )
+    assert main(["check", str(path)]) == 2
+    assert message in capsys.readouterr().err
+
+
 # --- what comes out --------------------------------------------------------------------------
 
 
@@ -223,7 +246,8 @@ async def through_the_scheduler(
     scheduler = Scheduler(
         detectors, SchedulerConfig(device="cpu"), clock=MonotonicClock(), report=health.append
     )
-    scheduler.add_stream(StreamId("cam"), frozenset({Modality.VIDEO, Modality.AUDIO}))
+    for stream, modality in WATCHED.items():
+        scheduler.add_stream(StreamId(stream), frozenset({modality}))
     out: Channel[DetectionResult] = Channel("results", 64, WhenFull.BLOCK)
     results: list[DetectionResult] = []
     await scheduler.load()
@@ -260,4 +284,28 @@ async def test_a_member_that_misbehaves_is_named_and_stops_nobody(act: str) -> N
     assert [result.confidence for result in results[::2]] == pytest.approx([0.9] * 5)
     assert [result.confidence for result in results[1::2]] == [0.3] * 5
     assert all(result.details["without"] == ["bad"] for result in results[::2])
+    assert {each.state.value for each in health} <= {"starting", "up"}
+
+
+def spoken_of(number: int, *, words: int) -> tuple[Window, Window]:
+    """Two seconds of silence on `call`, and a line of so many words on `captions` in them."""
+    end_s = 2.0 * number + 2.0
+    chunk = a_chunk(number, media_s=end_s - 2.0, pcm=np.zeros(32_000, np.float32),
+                    stream=StreamId("call"), captured_ns=round(end_s * 1e9))  # fmt: skip
+    line = a_message(number, media_s=100.0 + end_s, text="word " * words,
+                     stream=StreamId("captions"), captured_ns=round(1e9 * (end_s - 1)))  # fmt: skip
+    return a_window(chunk, end_s=end_s), a_window(line, end_s=101.0 + end_s)
+
+
+async def test_two_streams_meet_in_one_detector_whatever_their_own_clocks_say() -> None:
+    detectors = built(words={"type": "transcript", "transcripts": {"call": "captions"}})
+    pairs = [spoken_of(number, words=6) for number in range(16)]
+    windows = [("words", window) for sound, text in pairs for window in (text, sound)]
+    results, health = await through_the_scheduler(detectors, windows)
+    captions = [result for result in results if result.stream == "captions"]
+    call = [result for result in results if result.stream == "call"]
+    assert {result.abstained for result in captions} == {
+        "kept as the transcript of call: verdicts are given there"
+    }
+    assert call[-1].details["cause"] == "words_without_speech"
     assert {each.state.value for each in health} <= {"starting", "up"}

@@ -147,7 +147,8 @@ def test_the_first_must_load_the_deep_one_need_not() -> None:
 
 
 def test_a_remote_second_stage_makes_it_wait_elsewhere() -> None:
-    assert cascade(Panelist("quick"), Distant("deep")).longest_wait_s == 4.0
+    quick, deep = Panelist("quick"), Distant("deep", max_batch=3)
+    assert cascade(quick, deep).longest_wait_s == 30.0 + 3 * 4.0
 
 
 @given(

@@ -73,7 +73,7 @@ def test_the_similarity_is_that_of_the_model_itself(clip: Path) -> None:
     made.score([written("a red car")])
     window = shown(1, size=32)
     (result,) = made.score([window])
-    model = CLIPModel.from_pretrained(clip).eval()
+    model: Any = CLIPModel.from_pretrained(clip)
     pixels = made._model._prepared(window.items[0].image_rgb)[None]  # type: ignore[union-attr]
     tokens = AutoTokenizer.from_pretrained(clip)("a red car", return_tensors="pt")
     with torch.inference_mode():
