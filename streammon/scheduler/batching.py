@@ -81,14 +81,16 @@ class _Slot:
 
 @dataclass(slots=True)
 class _Group:
-    heap: list[tuple[int, int, _Slot]] = field(default_factory=list)
-    """(deadline, order, slot), the most urgent first; may hold slots that have left."""
+    heap: list[tuple[int, int, int, _Slot]] = field(default_factory=list)
+    """(deadline, order, serial, slot), the most urgent first; may hold slots that have left.
+
+    One that left and came back has the same turn: the serial, never the same, decides."""
     size: int = 0
 
     def head(self) -> _Slot:
-        while not self.heap[0][2].waits:
+        while not self.heap[0][-1].waits:
             heapq.heappop(self.heap)
-        return self.heap[0][2]
+        return self.heap[0][-1]
 
 
 class BatchQueue:
@@ -134,14 +136,15 @@ class BatchQueue:
             slot.window, slot.queued_ns, slot.lost = window, now_ns, slot.lost + 1
             return True
         self._order += 1
-        slot = _Slot(key, window, now_ns, deadline_ns, due_ns, self._order)
+        serial = self._order
+        slot = _Slot(key, window, now_ns, deadline_ns, due_ns, serial)
         if held is not None:  # of another shape now: it moves, and keeps its turn
             old = held[0]
             slot.deadline_ns, slot.due_ns, slot.order = old.deadline_ns, old.due_ns, old.order
             slot.lost = old.lost + 1
             self._leave(old, held[1])
         group = self._groups.setdefault(group_key, _Group())
-        heapq.heappush(group.heap, (slot.deadline_ns, slot.order, slot))
+        heapq.heappush(group.heap, (slot.deadline_ns, slot.order, serial, slot))
         group.size += 1
         self._slots[key] = (slot, group_key)
         return held is not None
@@ -210,10 +213,10 @@ class BatchQueue:
         """Take the most urgent windows of a group, at most so many, no stream twice."""
         group = self._groups[group_key]
         taken: dict[StreamId, tuple[Window, int]] = {}
-        later: list[tuple[int, int, _Slot]] = []
+        later: list[tuple[int, int, int, _Slot]] = []
         while group.heap and len(taken) < most:
             entry = heapq.heappop(group.heap)
-            slot = entry[2]
+            slot = entry[-1]
             if not slot.waits:
                 continue
             if slot.key.stream in taken:  # another participant: in another call

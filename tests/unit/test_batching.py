@@ -195,3 +195,15 @@ def test_a_detector_that_failed_takes_its_windows_with_it() -> None:
     batch = queue.take(0, MOST)
     assert batch is not None
     assert batch.detector == "b"
+
+
+def test_a_window_that_changes_its_shape_and_back_keeps_its_turn() -> None:
+    queue = BatchQueue()
+    key = SlotKey(StreamId("s"), "", "a", Modality.AUDIO)
+    for number, bucket in enumerate(["", "wide", "", "wide", ""]):
+        queue.put(key, bucket, window_of("s", number, 0), now_ns=0, deadline_ns=5, due_ns=0)
+    batch = queue.take(0, MOST)
+    assert batch is not None
+    assert [window.start_s for window in batch.windows] == [4.0]
+    assert batch.windows[0].lost_before == 4
+    assert len(queue) == 0
