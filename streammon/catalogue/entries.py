@@ -53,6 +53,8 @@ class Entry(BaseModel):
     """What we measured, with how."""
     needs: str = ""
     """The extra of streammon that its detector needs."""
+    use: tuple[str, ...] = ()
+    """Settings with which its detector uses it, a line of YAML each."""
     hub: tuple[str, ...] = ()
     """Repositories on the Hugging Face hub, in the order that the detector names them."""
     files: tuple[ModelFile, ...] = ()

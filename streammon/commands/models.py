@@ -96,13 +96,7 @@ def _info(store: Store, entry: Entry, *, as_json: bool) -> int:
 def _example(entry: Entry) -> str:
     """The lines of a configuration that use the model."""
     lines = ["detectors:", f"  {entry.kind}:", f"    type: {entry.detector}"]
-    if entry.files:
-        return "\n".join([*lines, f"    model: {entry.name}"])
-    asked = ["model"] if len(entry.hub) == 1 else ["observer", "performer"]
-    for field, repository in zip(asked, entry.hub, strict=True):
-        prefix = "" if field == "model" else f"{field}_"
-        lines += [f"    {field}: {repository}", f"    {prefix}revision: <the commit that you mean>"]
-    return "\n".join(lines)
+    return "\n".join(lines + [f"    {line}" for line in entry.use])
 
 
 def _pull(store: Store, entries: Sequence[Entry]) -> int:

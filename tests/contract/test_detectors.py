@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import streammon.demo
 from streammon.core.ports import Detector
@@ -27,6 +28,7 @@ from streammon.core.types import (
 )
 from streammon.registry import DETECTORS, SOURCES, adapter_class, known
 from streammon.windows.sliding import make_windower
+from tests.detector_settings import settings_of
 from tests.fakes import RATE_HZ, WantAll, a_chunk, a_frame, a_message, a_window
 
 DEMO = Path(streammon.demo.__file__).parent
@@ -38,20 +40,46 @@ MEDIA: Mapping[str, Mapping[Modality, str]] = {
     "freeze": {Modality.VIDEO: "camera_frozen.mp4", Modality.AUDIO: "studio_clean.mp4"},
     "voice_spoof": {Modality.AUDIO: "studio_cloned_voice.mp4"},
     "chat_flood": {Modality.TEXT: "chat_flood.jsonl"},
+    "huggingface": {Modality.AUDIO: "studio_clean.mp4"},
+    "onnx": {Modality.VIDEO: "camera_frozen.mp4"},
+    "torchscript": {Modality.VIDEO: "camera_frozen.mp4"},
+    "torch_export": {Modality.AUDIO: "studio_clean.mp4"},
+    "aasist": {Modality.AUDIO: "studio_cloned_voice.mp4"},
+    "mesonet": {Modality.VIDEO: "camera_frozen.mp4"},
+    "binoculars": {Modality.TEXT: "chat_flood.jsonl"},
+    "fast_detect_gpt": {Modality.TEXT: "chat_flood.jsonl"},
 }
+MOST_WINDOWS = {"aasist": 3}
+"""Of what takes long to judge."""
 LOOKS = [(tag, modality) for tag, media in MEDIA.items() for modality in media]
 each_look = pytest.mark.parametrize(("tag", "modality"), LOOKS)
 each_detector = pytest.mark.parametrize("tag", MEDIA)
 
 
-def loaded(tag: str) -> Detector:
-    detector = fresh(tag)
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """The batches here are small, and other tests share the cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where models lie that a detector cannot be built without."""
+    return tmp_path_factory.mktemp("models")
+
+
+def loaded(tag: str, models: Path) -> Detector:
+    detector = fresh(tag, models)
     detector.load("cpu")
     return detector
 
 
-def fresh(tag: str) -> Detector:
-    config: Any = adapter_class(DETECTORS, tag).model_validate({"type": tag})
+def fresh(tag: str, models: Path) -> Detector:
+    settings = {"type": tag, **settings_of(tag, models)}
+    config: Any = adapter_class(DETECTORS, tag).model_validate(settings)
     detector: Detector = config.build(f"my_{tag}")
     return detector
 
@@ -79,7 +107,7 @@ def windows_of(tag: str, modality: Modality, spec: WindowSpec) -> list[Window]:
     for item in recorded(MEDIA[tag][modality]):
         if kind is None or isinstance(item, kind):
             found += windower.push(item)
-    return found + windower.flush()
+    return (found + windower.flush())[: MOST_WINDOWS.get(tag)]
 
 
 def on_streams_of_their_own(windows: Iterable[Window]) -> list[Window]:
@@ -123,8 +151,8 @@ def test_every_detector_has_media() -> None:
 
 
 @each_detector
-def test_a_detector_says_what_it_wants(tag: str) -> None:
-    detector = fresh(tag)
+def test_a_detector_says_what_it_wants(tag: str, models: Path) -> None:
+    detector = fresh(tag, models)
     assert detector.name == f"my_{tag}"
     assert detector.kind
     assert detector.max_batch >= 1
@@ -135,8 +163,10 @@ def test_a_detector_says_what_it_wants(tag: str) -> None:
 
 
 @each_look
-def test_one_result_per_window_in_the_same_order(tag: str, modality: Modality) -> None:
-    detector = loaded(tag)
+def test_one_result_per_window_in_the_same_order(
+    tag: str, modality: Modality, models: Path
+) -> None:
+    detector = loaded(tag, models)
     windows = eight(tag, modality, detector)
     assert len(windows) > 1
     results = detector.score(windows)
@@ -159,28 +189,34 @@ def test_one_result_per_window_in_the_same_order(tag: str, modality: Modality) -
 
 
 @each_look
-def test_it_has_something_to_say_of_media_that_it_is_for(tag: str, modality: Modality) -> None:
-    detector = loaded(tag)
+def test_it_has_something_to_say_of_media_that_it_is_for(
+    tag: str, modality: Modality, models: Path
+) -> None:
+    detector = loaded(tag, models)
     windows = windows_of(tag, modality, detector.inputs[modality])
     results = [result for window in windows for result in detector.score([window])]
     assert any(result.confidence is not None for result in results)
 
 
 @each_look
-def test_how_windows_are_stacked_makes_no_difference(tag: str, modality: Modality) -> None:
-    detector, other = loaded(tag), loaded(tag)
+def test_how_windows_are_stacked_makes_no_difference(
+    tag: str, modality: Modality, models: Path
+) -> None:
+    detector, other = loaded(tag, models), loaded(tag, models)
     windows = eight(tag, modality, detector)
     together = detector.score(windows)
     one_by_one = [result for window in windows for result in other.score([window])]
     assert same(together, one_by_one)
-    backwards = loaded(tag).score(windows[::-1])
+    backwards = loaded(tag, models).score(windows[::-1])
     assert same(together, backwards[::-1])
 
 
 @each_look
-def test_the_same_history_gives_the_same_results(tag: str, modality: Modality) -> None:
+def test_the_same_history_gives_the_same_results(
+    tag: str, modality: Modality, models: Path
+) -> None:
     def history() -> list[DetectionResult]:
-        detector = loaded(tag)
+        detector = loaded(tag, models)
         windows = windows_of(tag, modality, detector.inputs[modality])[:12]
         return [result for window in windows for result in detector.score([window])]
 
@@ -191,8 +227,8 @@ def test_the_same_history_gives_the_same_results(tag: str, modality: Modality) -
 
 
 @each_look
-def test_windows_of_one_cut_share_a_bucket(tag: str, modality: Modality) -> None:
-    detector = loaded(tag)
+def test_windows_of_one_cut_share_a_bucket(tag: str, modality: Modality, models: Path) -> None:
+    detector = loaded(tag, models)
     windows = windows_of(tag, modality, detector.inputs[modality])
     whole = [window for window in windows if len(window.items) == len(windows[0].items)]
     if modality is not Modality.TEXT:
@@ -250,9 +286,9 @@ ODDITIES = [(*look, name) for look in LOOKS for name in AWKWARD[look[1]]]
 
 @pytest.mark.parametrize(("tag", "modality", "name"), ODDITIES)
 def test_awkward_windows_are_judged_or_refused_in_words(
-    tag: str, modality: Modality, name: str
+    tag: str, modality: Modality, name: str, models: Path
 ) -> None:
-    detector = loaded(tag)
+    detector = loaded(tag, models)
     window = AWKWARD[modality][name]
     bucket = detector.bucket(window)
     (result,) = detector.score([window])
