@@ -42,14 +42,20 @@ class RemoteDetector:
         self._exchange = settings.exchange()
         self._line: Line | None = None
         self._breaker = Breaker(failures=settings.failures, rest_s=settings.rest_s)
-        self._why_away = ""
+        self._why_away = self._why_refused = ""
+        self._refusals = 0
+        """Windows in a row that it did not take."""
 
     @property
     def trouble(self) -> str:
         """Why windows abstain for now; empty as soon as one was judged again."""
-        if not self._why_away:
-            return ""
-        return f"the remote detector is away: {self._why_away}; windows abstain until it answers"
+        if self._why_away:
+            return (
+                f"the remote detector is away: {self._why_away}; windows abstain until it answers"
+            )
+        if self._refusals >= self._settings.failures:
+            return f"the remote detector takes no window: {self._why_refused}"
+        return ""
 
     def load(self, device: str) -> None:
         """Look whether it is there and has what is asked for; sends no media.
@@ -86,36 +92,38 @@ class RemoteDetector:
         """
         if self._line is None:
             raise Permanent(f"{self.name}: load() has to come before score()")
-        settings = self._settings
+        until_s = time.monotonic() + self.longest_wait_s
         silent = self._resting()
-        asked: list[tuple[Window, Media | str]] = []
-        for window in batch:
-            reason = silent or refusal(window, settings.modality)
-            media = reason or media_of(
-                window,
-                settings.modality,
-                frames=settings.frames,
-                jpeg_quality=settings.jpeg_quality,
-            )
-            asked.append((window, media))
+        asked = [(window, silent or self._to_send(window, until_s)) for window in batch]
         if not any(isinstance(media, Media) for _, media in asked):
             return [self._abstains(window, str(reason)) for window, reason in asked]
         try:
             line = self._line
-            return line.run(lambda: self._ask_all(line, asked))
+            return line.run(lambda: self._ask_all(line, asked, until_s))
         except* Permanent as group:
-            raise Permanent(f"{settings.url}: {group.exceptions[0]}") from group
+            raise Permanent(f"{self._settings.url}: {group.exceptions[0]}") from group
+
+    def _to_send(self, window: Window, until_s: float) -> Media | str:
+        """The file for a window, or why none is sent."""
+        settings = self._settings
+        if time.monotonic() > until_s:
+            return f"no time was left to send it within {self.longest_wait_s:g} s"
+        return refusal(window, settings.modality) or media_of(
+            window, settings.modality, frames=settings.frames, jpeg_quality=settings.jpeg_quality
+        )
 
     async def _greet(self) -> None:
         assert self._line is not None
-        until_s = asyncio.get_running_loop().time() + self.longest_wait_s
+        until_s = time.monotonic() + self._settings.timeout_s
         await self._exchange.greet(self._line, until_s=until_s)
 
     async def _ask_all(
-        self, line: Line, asked: Sequence[tuple[Window, Media | str]]
+        self, line: Line, asked: Sequence[tuple[Window, Media | str]], until_s: float
     ) -> list[DetectionResult]:
-        """Several at a time; after a rest one alone, whose outcome decides about the others."""
-        until_s = asyncio.get_running_loop().time() + self.longest_wait_s
+        """Several at a time; after a rest one alone, whose outcome decides about the others.
+
+        `until_s` is on the monotonic clock, which is the loop's.
+        """
         places = asyncio.Semaphore(self._settings.concurrency)
         probing = self._breaker.state(time.monotonic_ns()) is State.HALF_OPEN
         if probing:
@@ -142,13 +150,16 @@ class RemoteDetector:
             async with asyncio.timeout_at(until_s):
                 said = await self._exchange.judge(line, window, media, until_s=until_s)
         except Refused as error:
-            self._succeeded()
+            self._answered()
+            self._why_refused = str(error)
+            self._refusals += 1
             return self._abstains(window, f"the remote detector: {error}")
         except Away as error:
             return self._failed_on(window, str(error))
         except TimeoutError:
             return self._failed_on(window, f"no result within {self.longest_wait_s:g} s")
-        self._succeeded()
+        self._answered()
+        self._refusals = 0
         return self._result(window, said, time.perf_counter() - began_s)
 
     # --- whether it is there -----------------------------------------------------------------
@@ -161,7 +172,7 @@ class RemoteDetector:
         again = math.ceil(left_s)
         return f"the remote detector is away ({self._why_away}), asked again in {again} s"
 
-    def _succeeded(self) -> None:
+    def _answered(self) -> None:
         if self._why_away:
             log.info("remote_back", extra={"detector": self.name})
         self._why_away = ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 import weakref
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -128,7 +129,6 @@ class Line:
         if self._opened is None:
             self._opened = _Opened(self._trusted, self._patience.connections)
             self._finish = weakref.finalize(self, self._opened.close)
-            self._finish.atexit = False
         runner = self._opened.runner
         return _off_loop(lambda: runner.run(work()))
 
@@ -203,11 +203,14 @@ class _Opened:
         )
 
     def close(self) -> None:
+        """Unless a thread that was given up is still in it: then the process ends with it."""
+
         def close() -> None:
             self.runner.run(self.transport.aclose())
             self.runner.close()
 
-        _off_loop(close)
+        if not self.runner.get_loop().is_running():
+            _off_loop(close)
 
 
 def _off_loop(work: Callable[[], T]) -> T:
@@ -288,14 +291,20 @@ def _away(error: httpx.TransportError) -> Away:
         causes = list(_causes(error))
         if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
             return Away("its certificate is not trusted: give that of its authority as `ca_file`")
-        named = [cause.strerror for cause in causes if isinstance(cause, OSError)]
-        why = next((name for name in named if name), "no answer")
+        why = next(filter(None, map(_named, causes)), "no answer")
         return Away(f"no connection ({why})", again=True)
     if isinstance(error, httpx.RemoteProtocolError) and "without sending a response" in str(error):
         return Away("it closed the connection without an answer", again=True)
     if isinstance(error, httpx.LocalProtocolError):
         return Away("the request cannot be sent: a header holds what no header may hold")
     return Away("the connection broke")
+
+
+def _named(error: BaseException) -> str:
+    """The system's words for it, which hold no address; nothing when it has none."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return ""
+    return os.strerror(error.errno) if error.errno > 0 else error.strerror or ""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

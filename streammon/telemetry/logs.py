@@ -34,7 +34,10 @@ SECRETIVE = re.compile(
     r"passw|secret|token|authorization|api_?key|credential|cookie", re.IGNORECASE
 )
 """Fields with such names are never written."""
-NOISY = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "websockets", "asyncio")
+NOISY = (
+    "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "websockets", "asyncio",
+    "httpcore", "httpx",
+)  # fmt: skip
 """Loggers that tell of every connection: kept to warnings, through our handler."""
 
 Plain: TypeAlias = "str | int | float | bool | list[Plain] | dict[str, Plain] | None"

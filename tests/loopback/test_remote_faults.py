@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import re
@@ -226,13 +227,17 @@ def test_one_request_that_fails_leaves_the_others_alone() -> None:
 @pytest.mark.parametrize("status", [413, 415, 422])
 def test_a_window_that_is_refused_is_not_taken_for_a_machine_that_is_away(status: int) -> None:
     refused = as_json({"detail": "too\tmuch " + "x" * 999}, status=status)
-    with before(well(refused), failures=1) as (detector, server):
-        for _ in range(3):
+    with before(well(refused), failures=3) as (detector, server):
+        for sent in range(1, 6):
             result = one(detector)
             assert result.abstained is not None
             assert f"({status}): too much xxx" in result.abstained
             assert len(result.abstained) < 300
-        assert len(server.asked) == 3
+            assert len(server.asked) == sent, "it is asked on and on"
+            takes_none = f"takes no window: refused as {remote_line.NAMES[status]} ({status})"
+            assert (takes_none in detector.trouble) == (sent >= 3)
+        server.answer = well(as_json(SYNTHETIC))
+        assert one(detector).confidence == 0.75
         assert detector.trouble == ""
 
 
@@ -356,8 +361,18 @@ def test_one_that_is_not_there_yet_is_no_reason_not_to_start() -> None:
     with remote(url, retries=1) as detector:
         assert "no connection (" in detector.trouble
         result = one(detector)
-    assert result.abstained is not None
-    assert "no connection (" in result.abstained
+    away = "the remote detector is away (no connection (Connection refused))"
+    assert result.abstained == away
+
+
+def test_connections_are_closed_when_nobody_uses_the_detector_any_more() -> None:
+    with answering(well(as_json(SYNTHETIC))) as server:
+        config = RemoteConfig.model_validate({"url": server.url, "modality": "audio"})
+        detector = config.build("far")
+        detector.load("cpu")
+        assert detector.score([heard()])[0].confidence == 0.75
+        del detector  # an open socket or loop would now be a warning, and so an error
+        gc.collect()
 
 
 def test_a_name_that_no_machine_has_is_one_that_is_away() -> None:
