@@ -74,8 +74,8 @@ class JsonApi:
             "start_s": f"{window.start_s:.3f}",
             "end_s": f"{window.end_s:.3f}",
         }
-        answer = await line.ask(self._call(values, media), until_s=until_s)
         try:
+            answer = await line.ask(self._call(values, media), until_s=until_s)
             if self._poll is not None:
                 answer = await self._result(line, self._poll, values, answer, until_s)
             return self._read(answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -26,6 +27,7 @@ from streammon.core.types import (
     Window,
     WindowSpec,
 )
+from streammon.detectors.chat_flood import ChatFloodConfig
 from streammon.detectors.remote import RemoteConfig
 from streammon.detectors.remote_detector import RemoteDetector
 from streammon.detectors.voice_spoof import VoiceSpoofConfig
@@ -38,6 +40,7 @@ from streammon.server.serve import serving
 from streammon.telemetry.metrics import Metrics
 from streammon.windows.sliding import make_windower
 from tests.browser.scripted_monitor import ScriptedMonitor
+from tests.contract.test_detectors import AWKWARD
 from tests.fakes import Brightness, WantAll, a_frame, a_window
 
 TOKEN = "a-long-secret"
@@ -198,3 +201,29 @@ async def test_what_it_says_of_content_it_does_not_take_is_the_reason() -> None:
         "the image is 20x20: larger than 100 pixels"
     )
     assert judged.confidence == 1.0
+
+
+LOOKS = {
+    "image": Modality.VIDEO,
+    "video": Modality.VIDEO,
+    "audio": Modality.AUDIO,
+    "text": Modality.TEXT,
+}
+
+
+@pytest.mark.parametrize("modality", LOOKS)
+async def test_awkward_windows_are_judged_or_refused_in_words_and_the_machine_is_well(
+    modality: str,
+) -> None:
+    windows = list(AWKWARD[LOOKS[modality]].values())
+    flood = ChatFloodConfig.model_validate({}).build("flood")
+    async with another(Brightness(), VoiceSpoofConfig().build("voice"), flood) as url:
+        with remote(url, modality, failures=1, max_batch=16) as far:
+            results = await score(far, windows)
+            assert far.trouble == ""
+    assert len(results) == len(windows)
+    for window, result in zip(windows, results, strict=True):
+        assert (result.stream, result.start_s) == (window.stream, window.start_s)
+        assert result.confidence is not None or result.abstained
+        assert "away" not in (result.abstained or "")
+        json.dumps(result.details, allow_nan=False)
