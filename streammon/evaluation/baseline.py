@@ -139,6 +139,7 @@ def out_of_fold(
     Raises `ValueError` where the groups cannot be divided so that each part leaves both classes.
     """
     from sklearn.model_selection import StratifiedGroupKFold
+    from threadpoolctl import threadpool_limits  # of scikit-learn
 
     held = [len(set(np.array(groups)[fake == kind].tolist())) for kind in (False, True)]
     if min(held) < 2:
@@ -150,6 +151,7 @@ def out_of_fold(
         if len(set(fake[fitted].tolist())) < 2:
             raise ValueError("one group holds too many of the rows for the others to be fitted on")
         model = CLASSIFIERS[classifier]()
-        model.fit(matrix[fitted], fake[fitted])
-        confidence[scored] = model.predict_proba(matrix[scored])[:, 1]
+        with threadpool_limits(1):  # threads that wait for each other crawl on a busy machine
+            model.fit(matrix[fitted], fake[fitted])
+            confidence[scored] = model.predict_proba(matrix[scored])[:, 1]
     return confidence
