@@ -42,7 +42,7 @@ def _model(folder: Path, seed: int) -> dict[str, str]:
     return {"model": str(place)}
 
 
-READING = {"window_characters": 300, "most_tokens": 256}
+READING = {"window_characters": 300, "most_length": 256}
 
 
 def _binoculars(folder: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def a_language_model(
     folder: Path, *, seed: int, letters: str = LETTERS, extra_rows: int = 0, positions: int = 256
 ) -> Path:
     """A GPT-2 of two layers over single letters, with random weights that `seed` settles."""
-    logging.disable_progress_bar()  # it leaves a thread behind
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it leaves a thread behind
     vocabulary = {letter: at for at, letter in enumerate(["<unk>", "<end>", *letters])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")

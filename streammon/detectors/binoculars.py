@@ -37,4 +37,4 @@ class BinocularsConfig(LanguageModelsConfig):
         from streammon.detectors.token_statistics import binoculars
 
         readers = open_readers(self, self.observer, self.performer, device)
-        return TextMethod(readers, binoculars, self.machine_below, -self.scale, self.least_tokens)
+        return TextMethod(readers, binoculars, self.machine_below, -self.scale, self.least_length)

@@ -36,4 +36,4 @@ class FastDetectGptConfig(LanguageModelsConfig):
         from streammon.detectors.token_statistics import curvature
 
         readers = open_readers(self, self.sampling or self.scoring, self.scoring, device)
-        return TextMethod(readers, curvature, self.machine_above, self.scale, self.least_tokens)
+        return TextMethod(readers, curvature, self.machine_above, self.scale, self.least_length)

@@ -67,10 +67,10 @@ class LanguageModelsConfig(PublishedConfig):
     """What all methods that ask language models let their user say."""
 
     window_characters: PositiveInt = Field(2_000, le=100_000)
-    least_tokens: PositiveInt = Field(64, ge=2)
-    """Texts with fewer are not judged."""
-    most_tokens: PositiveInt = Field(512, ge=2, le=32_768)
-    """Longer texts are judged by their beginning."""
+    least_length: PositiveInt = Field(64, ge=2)
+    """Texts of fewer tokens than this are not judged."""
+    most_length: PositiveInt = Field(512, ge=2, le=32_768)
+    """Texts of more tokens than this are judged by their beginning."""
     scale: PositiveFloat
     """How far beyond the border the score has to be for a confidence of 0.73 (logistic)."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -80,12 +80,12 @@ class LanguageModelsConfig(PublishedConfig):
     endpoint: str = Field("https://huggingface.co", pattern=r"^https?://")
     """The hub, or a mirror of it."""
     max_batch: PositiveInt = Field(4, le=256)
-    """Memory for each text: `most_tokens` times the vocabulary, a few times over."""
+    """Memory for each text: `most_length` times the vocabulary, a few times over."""
 
     @model_validator(mode="after")
     def lengths_fit(self) -> LanguageModelsConfig:
-        if self.least_tokens > self.most_tokens:
-            raise ValueError(f"least_tokens must be at most most_tokens ({self.most_tokens})")
+        if self.least_length > self.most_length:
+            raise ValueError(f"least_length must be at most most_length ({self.most_length})")
         return self
 
     @property
@@ -103,11 +103,11 @@ class Readers:
     name: str
     sha256: str
     device: str
-    most_tokens: int
+    most_length: int
 
     def tokens(self, text: str) -> list[int]:
-        """The ids of a text, one more than `most_tokens` at most: so that a cut is noticed."""
-        most = self.most_tokens + 1
+        """The ids of a text, one more than `most_length` at most: so that a cut is noticed."""
+        most = self.most_length + 1
         ids: list[int] = self.tokenizer(text, truncation=True, max_length=most).input_ids
         return ids
 
@@ -159,7 +159,7 @@ def open_readers(
         )
     both = first.model if first == second else f"{first.model}+{second.model}"
     sha256 = hashlib.sha256(f"{one_sha256}{other_sha256}".encode()).hexdigest()
-    return Readers(one, other, tokenizer, both, sha256, device, settings.most_tokens)
+    return Readers(one, other, tokenizer, both, sha256, device, settings.most_length)
 
 
 def _folder(settings: LanguageModelsConfig, place: LanguageModel) -> Path:
@@ -212,7 +212,7 @@ def _check_sizes(settings: LanguageModelsConfig, folder: Path, model: Any, token
     if words > rows:
         raise Permanent(f"{folder}: its tokenizer has {words} tokens, its model {rows}")
     longest = getattr(model.config, "max_position_embeddings", None)
-    if isinstance(longest, int) and settings.most_tokens > longest:
+    if isinstance(longest, int) and settings.most_length > longest:
         raise Permanent(
-            f"{folder}: reads at most {longest} tokens; set most_tokens to that or less"
+            f"{folder}: reads at most {longest} tokens; set most_length to that or less"
         )

@@ -29,7 +29,7 @@ class TextMethod:
     """The score at which a machine is as likely as not."""
     scale: float
     """Positive where high scores speak for a machine, negative where low ones do."""
-    least_tokens: int
+    least_length: int
 
     @property
     def name(self) -> str:
@@ -46,17 +46,17 @@ class TextMethod:
 
     def judge(self, windows: Sequence[Window]) -> Sequence[Opinion]:
         texts = [self.readers.tokens(text_of(window)) for window in windows]
-        most = self.readers.most_tokens
-        judged = [at for at, text in enumerate(texts) if len(text) >= self.least_tokens]
+        most = self.readers.most_length
+        judged = [at for at, text in enumerate(texts) if len(text) >= self.least_length]
         found = self.readers.measured([texts[at][:most] for at in judged], self.measure)
         scores = dict(zip(judged, found, strict=True))
         return [self._opinion(text, scores.get(at)) for at, text in enumerate(texts)]
 
     def _opinion(self, text: Sequence[int], score: float | None) -> Opinion:
-        most = self.readers.most_tokens
+        most = self.readers.most_length
         details: dict[str, Json] = {"tokens": min(len(text), most), "truncated": len(text) > most}
         if score is None:
-            return Opinion(abstained=f"fewer than {self.least_tokens} tokens", details=details)
+            return Opinion(abstained=f"fewer than {self.least_length} tokens", details=details)
         beyond = (score - self.border) / self.scale if math.isfinite(score) else math.nan
         likely = float(0.5 + 0.5 * np.tanh(beyond / 2))
         return Opinion(likely, details={**details, "score": round(score, 5)})

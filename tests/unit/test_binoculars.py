@@ -41,7 +41,7 @@ def made(models: tuple[Path, Path], **more: Any) -> PublishedDetector:
         "observer": {"model": str(models[0])},
         "performer": {"model": str(models[1])},
         "machine_below": 0.9,
-        "most_tokens": 200,
+        "most_length": 200,
         **more,
     }
     found = BinocularsConfig.model_validate(settings).build("text")
@@ -166,8 +166,8 @@ def test_models_that_read_other_tokens_are_refused(
 
 
 def test_a_model_that_reads_less_than_it_is_given_is_refused(models: tuple[Path, Path]) -> None:
-    with pytest.raises(Permanent, match="reads at most 256 tokens; set most_tokens"):
-        made(models, most_tokens=257)
+    with pytest.raises(Permanent, match="reads at most 256 tokens; set most_length"):
+        made(models, most_length=257)
 
 
 def test_weights_that_can_hold_code_are_refused(models: tuple[Path, Path], tmp_path: Path) -> None:
@@ -213,5 +213,5 @@ def test_a_model_is_a_folder_or_pinned(place: dict[str, str], message: str) -> N
 
 def test_lengths_have_to_fit() -> None:
     settings = {"observer": {"model": "./a"}, "performer": {"model": "./b"}, "machine_below": 0.9}
-    with pytest.raises(ValidationError, match="least_tokens must be at most most_tokens"):
-        BinocularsConfig.model_validate({**settings, "most_tokens": 32})
+    with pytest.raises(ValidationError, match="least_length must be at most most_length"):
+        BinocularsConfig.model_validate({**settings, "most_length": 32})

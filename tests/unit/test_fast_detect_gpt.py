@@ -31,7 +31,7 @@ def made(scoring: Path, sampling: Path | None = None, **more: Any) -> PublishedD
     settings: dict[str, Any] = {"scoring": {"model": str(scoring)}, "machine_above": 1.5}
     if sampling is not None:
         settings["sampling"] = {"model": str(sampling)}
-    config = FastDetectGptConfig.model_validate({**settings, "most_tokens": 256, **more})
+    config = FastDetectGptConfig.model_validate({**settings, "most_length": 256, **more})
     found = config.build("text")
     found.load("cpu")
     return found
