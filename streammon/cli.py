@@ -267,6 +267,12 @@ def _add_eval(commands: _Commands[_Parser]) -> None:
         help="how the windows of a file become one confidence (default: mean log-odds)",
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="write figures and tables there")
+    parser.add_argument(
+        "--scores",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="write what each detector says of each row there, as it is said",
+    )
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw ROC, DET, ... as PNG there")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
     _add_logging(parser)

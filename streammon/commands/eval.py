@@ -15,6 +15,7 @@ from streammon.core.types import Json
 from streammon.evaluation import chosen, plots, report, terminal
 from streammon.evaluation.answers import Answers, Failure, counts
 from streammon.evaluation.manifest import Manifest
+from streammon.evaluation.scores import scores_in
 from streammon.evaluation.scoring import Scoring
 from streammon.evaluation.streams import Watching, by_kind, figures
 from streammon.pipelines import building
@@ -35,9 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _must_fit(arguments: argparse.Namespace) -> None:
     """Find out what cannot work before hours are spent."""
-    for name, value in (("--baseline", arguments.baseline), ("--plots", arguments.plots)):
+    for name in ("baseline", "plots", "scores"):
+        value = getattr(arguments, name)
         if arguments.streams and value:
-            raise ConfigError(f"{name} is for clips and texts, not for --streams")
+            raise ConfigError(f"--{name} is for clips and texts, not for --streams")
     if arguments.plots:
         plots.must_be_there()
     if arguments.json and not arguments.json.absolute().parent.is_dir():
@@ -47,10 +49,11 @@ def _must_fit(arguments: argparse.Namespace) -> None:
 def _clips(arguments: argparse.Namespace, manifest: Manifest) -> int:
     baseline = _baseline(arguments, manifest)
     scoring = _scoring(arguments)
-    with _progress(len(manifest)) as step:
+    with scores_in(arguments.scores) as scores, _until_stopped(), _progress(len(manifest)) as step:
         for row in manifest.rows():
-            if scoring is not None:
-                scoring.take(row)
+            said = [] if scoring is None else scoring.take(row)
+            if scores is not None:
+                scores.add(said)
             if baseline is not None:
                 baseline.take(row)
             step()
@@ -72,6 +75,16 @@ def _clips(arguments: argparse.Namespace, manifest: Manifest) -> int:
         console.print("nothing could be scored", style="red")
         return 1
     return 0
+
+
+@contextmanager
+def _until_stopped() -> Iterator[None]:
+    """Ctrl-C ends the asking; what was answered until then is still reported."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console = Console(stderr=True)
+        console.print("stopped: the figures are of the rows until here", style="yellow")
 
 
 def _scoring(arguments: argparse.Namespace) -> Scoring | None:

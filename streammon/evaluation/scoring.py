@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from streammon.core.errors import Permanent, Retryable
@@ -50,8 +50,11 @@ class Scoring:
         """Of every detector that was asked anything."""
         return [answers for answers in self._answers.values() if answers.given]
 
-    def take(self, row: Row) -> None:
-        """Ask every detector about it; what goes wrong with this row is kept in `failures`."""
+    def take(self, row: Row) -> list[tuple[str, Answer]]:
+        """Ask every detector about it: what each said, also kept in `answers`.
+
+        What goes wrong with this row is kept in `failures`, and nobody has said anything.
+        """
         bare = replace(row, text=None)
         try:
             source = source_of(row)
@@ -60,10 +63,10 @@ class Scoring:
                 pooling.add(result)
         except ROW_FAILURES as error:
             self.failures.append(Failure.of(bare, error))
-            return
-        self._note(bare, source, pooling)
+            return []
+        return list(self._noted(bare, source, pooling))
 
-    def _note(self, row: Row, source: Source, pooling: Pooling) -> None:
+    def _noted(self, row: Row, source: Source, pooling: Pooling) -> Iterator[tuple[str, Answer]]:
         given: dict[tuple[str, Modality], Verdict] = {
             (verdict.detector, verdict.modality): verdict for verdict in pooling.verdicts()
         }
@@ -73,6 +76,9 @@ class Scoring:
                 answers.add(row, verdict)
             elif key[1] in source.modalities:
                 answers.given.append(Answer(row, None, NOTHING))
+            else:
+                continue
+            yield answers.detector, answers.given[-1]
 
 
 def source_of(row: Row) -> Source:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -47,9 +50,10 @@ def voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def decoded(path: Path) -> Any:
-    command = ["ffmpeg", "-v", "error", "-i", str(path), "-ac", "1", "-ar", "16000", "-f", "f32le"]
-    done = subprocess.run([*command, "-"], capture_output=True, check=True, timeout=50)
-    return np.frombuffer(done.stdout, dtype=np.float32)
+    resampler = av.AudioResampler("flt", "mono", 16_000)
+    with av.open(str(path)) as media:
+        frames = [one for frame in media.decode(audio=0) for one in resampler.resample(frame)]
+    return np.concatenate([frame.to_ndarray()[0] for frame in frames])
 
 
 @pytest.mark.timeout(180)
@@ -176,3 +180,32 @@ def test_the_command_runs_without_a_terminal(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.startswith(f"streammon: {manifest}:2: label: 'what' is none of")
+
+
+@pytest.mark.timeout(120)
+def test_what_is_said_of_each_row_is_written_as_it_is_said_and_survives_an_interruption(
+    tmp_path: Path,
+) -> None:
+    texts = tmp_path / "texts.jsonl"
+    line = json.dumps({"text": "the same words once more", "label": "human", "source": "here"})
+    texts.write_text((line + "\n") * 40_000)
+    scores = tmp_path / "scores.jsonl"
+    program = subprocess.Popen(
+        [sys.executable, "-m", "streammon", "eval", str(texts), "--detector", "chat_flood",
+         "--scores", str(scores)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    until_s = time.monotonic() + 60
+    while not (scores.exists() and scores.stat().st_size) and time.monotonic() < until_s:
+        time.sleep(0.02)
+    program.send_signal(signal.SIGINT)
+    out, errors = program.communicate(timeout=50)
+    assert "stopped: the figures are of the rows until here" in errors
+    said = [json.loads(row) for row in scores.read_text().splitlines()]
+    assert 0 < len(said) < 40_000
+    assert [row["line"] for row in said] == list(range(1, len(said) + 1))
+    assert said[0]["confidence"] is None
+    assert "messages" in said[0]["abstained"]
+    assert "the same words" not in scores.read_text() + out
