@@ -16,15 +16,15 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from streammon.core.errors import Permanent
 from streammon.core.types import Json, Modality, Region, Window, WindowSpec
-from streammon.detectors.model_pictures import frames_of
+from streammon.detectors.model_pictures import Preparation, frames_of, prepared
 from streammon.detectors.published import CheckpointConfig, Opinion, Plan, PublishedDetector
 from streammon.detectors.weights import first_line
-from streammon.scheduler.device import to_device
 
 if TYPE_CHECKING:
     from streammon.detectors.models.mesonet import Mesonet
 
 SIDE = 256
+SIZED = Preparation(resize=(SIDE, SIDE), dtype="uint8")
 
 
 class Box(BaseModel):
@@ -109,17 +109,10 @@ class MesonetMethod:
         return opinions
 
     def _faces(self, window: Window) -> list[NDArray[np.uint8]]:
-        """The region in each picture that can be judged, (SIDE, SIDE, 3)."""
-        import cv2
-
-        faces: list[NDArray[np.uint8]] = []
-        for frame in frames_of(window)[-self.settings.most_frames :]:
-            face = _cut(frame.image_rgb, self.settings.region)
-            if min(face.shape[:2]) >= self.settings.least_side_px:
-                smaller = max(face.shape[:2]) > SIDE
-                how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-                faces.append(cv2.resize(face, (SIDE, SIDE), interpolation=how).astype(np.uint8))
-        return faces
+        """The region in each picture that can be judged, (height, width, 3)."""
+        frames = frames_of(window)[-self.settings.most_frames :]
+        faces = [_cut(frame.image_rgb, self.settings.region) for frame in frames]
+        return [face for face in faces if min(face.shape[:2]) >= self.settings.least_side_px]
 
     def _real(self, faces: Sequence[NDArray[np.uint8]]) -> list[float]:
         """The probability that each is real."""
@@ -128,8 +121,9 @@ class MesonetMethod:
         if not faces:
             return []
         with torch.inference_mode():
-            pictures = to_device(np.stack(faces), self.device).permute(0, 3, 1, 2)
-            real: list[float] = self.network(pictures.float() / 255.0).double().tolist()
+            stack = prepared(faces, SIZED, self.device)
+            pictures = stack.to(memory_format=torch.channels_last).float().mul_(1 / 255)
+            real: list[float] = self.network(pictures).double().tolist()
         return real
 
     def _opinion(self, window: Window, real: Sequence[float]) -> Opinion:

@@ -22,7 +22,7 @@ def binoculars(tokens: Tensor, observer: Tensor, performer: Tensor) -> float:
     """
     log_performer = torch.log_softmax(performer, dim=-1)
     surprise = -_of_next(tokens, log_performer).mean()
-    cross = -(torch.softmax(observer, dim=-1) * log_performer).sum(dim=-1).mean()
+    cross = -torch.linalg.vecdot(torch.softmax(observer, dim=-1), log_performer).mean()
     return float(surprise / cross)
 
 
@@ -33,12 +33,11 @@ def curvature(tokens: Tensor, sampling: Tensor, scoring: Tensor) -> float:
     G. Bao, Y. Zhao, Z. Teng, L. Yang, Y. Zhang: Fast-DetectGPT, ICLR 2024, arXiv:2310.05130: the
     conditional probability curvature, with mean and variance worked out rather than sampled.
     """
-    log_scoring = torch.log_softmax(scoring[:-1], dim=-1)
+    ahead = torch.log_softmax(scoring[:-1], dim=-1)
     chance = torch.softmax(sampling[:-1], dim=-1)
-    mean = (chance * log_scoring).sum(dim=-1, keepdim=True)
-    variance = (chance * (log_scoring - mean).square()).sum()
-    ahead = _of_next(tokens, log_scoring) - mean[:, 0]
-    return float(ahead.sum() / variance.sqrt())
+    ahead -= torch.linalg.vecdot(chance, ahead)[:, None]  # of what was expected, for every word
+    variance = torch.linalg.vecdot(chance.mul_(ahead), ahead).sum()
+    return float(_of_next(tokens, ahead).sum() / variance.sqrt())
 
 
 def _of_next(tokens: Tensor, values: Tensor) -> Tensor:
