@@ -68,9 +68,10 @@ def _diagonal(axes: Axes, ends: list[float]) -> None:
     axes.plot(ends, ends, color="0.7", linewidth=1, linestyle="--")
 
 
-def _legend(axes: Axes) -> None:
+def _legend(axes: Axes, place: str) -> None:
+    """Where the curves of a good detector are not; a search for the best place is slow."""
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize="small")
+        axes.legend(fontsize="small", loc=place)
 
 
 def _roc(counts: Mapping[str, Counts]) -> Figure:
@@ -80,7 +81,7 @@ def _roc(counts: Mapping[str, Counts]) -> Figure:
         curve = roc(found)
         axes.plot(curve.false_alarms, curve.hits, label=name)
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    _legend(axes)
+    _legend(axes, "lower right")
     return figure
 
 
@@ -95,7 +96,7 @@ def _det(counts: Mapping[str, Counts]) -> Figure:
     axes.set_xticks(places, words, rotation=45)
     axes.set_yticks(places, words)
     axes.set(xlim=(places[0], places[-1]), ylim=(places[0], places[-1]))
-    _legend(axes)
+    _legend(axes, "upper right")
     return figure
 
 
@@ -111,7 +112,7 @@ def _reliability(counts: Mapping[str, Counts]) -> Figure:
         bins = reliability(found)
         axes.plot([one.said for one in bins], [one.found for one in bins], "o-", label=name)
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    _legend(axes)
+    _legend(axes, "upper left")
     return figure
 
 
@@ -121,5 +122,5 @@ def _histogram(name: str, counts: Counts) -> Figure:
     for weights, label in ((counts.real, "real"), (counts.fake, "fake")):
         shares = weights / weights.sum()
         axes.hist(counts.scores, bins=list(edges), weights=shares, alpha=0.6, label=label)
-    _legend(axes)
+    _legend(axes, "upper center")
     return figure
