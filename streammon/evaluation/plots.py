@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -68,7 +68,10 @@ def _diagonal(axes: Axes, ends: list[float]) -> None:
     axes.plot(ends, ends, color="0.7", linewidth=1, linestyle="--")
 
 
-def _legend(axes: Axes, place: str) -> None:
+_Corner: TypeAlias = Literal["lower right", "upper right", "upper left", "upper center"]
+
+
+def _legend(axes: Axes, place: _Corner) -> None:
     """Where the curves of a good detector are not; a search for the best place is slow."""
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize="small", loc=place)
