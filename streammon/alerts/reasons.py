@@ -20,6 +20,7 @@ SUBJECTS = {
     "voice_spoof": "speech carries vocoder artefacts",
     "freeze": "picture or sound is not live",
     "chat_flood": "accounts post near-identical messages",
+    "ai_text": "somebody writes as language models do",
 }
 CAUSES = {
     "frozen": "the picture is frozen",

@@ -40,6 +40,7 @@ MEDIA: Mapping[str, Mapping[Modality, str]] = {
     "freeze": {Modality.VIDEO: "camera_frozen.mp4", Modality.AUDIO: "studio_clean.mp4"},
     "voice_spoof": {Modality.AUDIO: "studio_cloned_voice.mp4"},
     "chat_flood": {Modality.TEXT: "chat_flood.jsonl"},
+    "ai_text": {Modality.TEXT: "chat_clean.jsonl"},
     "huggingface": {Modality.AUDIO: "studio_clean.mp4"},
     "onnx": {Modality.VIDEO: "camera_frozen.mp4"},
     "torchscript": {Modality.VIDEO: "camera_frozen.mp4"},

@@ -181,7 +181,7 @@ def test_detectors_are_named_by_type_by_monitor_or_by_file(tmp_path: Path) -> No
     path = tmp_path / "mine.yaml"
     path.write_text("detectors:\n  still: {type: freeze}\n")
     assert set(configured(None).detectors) == {"freeze", "voice_spoof", "chat_flood"}
-    assert set(configured("chat_moderation").detectors) == {"chat_flood"}
+    assert set(configured("chat_moderation").detectors) == {"chat_flood", "ai_text"}
     assert set(configured("freeze").detectors) == {"freeze"}
     assert set(configured(["freeze", "chat_flood"]).detectors) == {"freeze", "chat_flood"}
     assert set(configured(path).detectors) == set(configured(str(path)).detectors) == {"still"}

@@ -1,0 +1,48 @@
+"""Two texts in plain English for tests: as assistants answer, and as viewers type."""
+
+from __future__ import annotations
+
+ASSISTANT = (
+    "That's a great question! When it comes to choosing a microphone for streaming, there are "
+    "several important factors to consider. First, it's essential to think about the acoustic "
+    "environment of your room. A dynamic microphone is often a better choice for untreated spaces, "
+    "as it tends to reject background noise more effectively. Additionally, you may want to "
+    "consider investing in a boom arm, which allows you to position the microphone closer to your "
+    "mouth and ensures consistent audio quality. Furthermore, a pop filter can help to reduce "
+    "plosive sounds and provide a more professional result. Ultimately, the best option depends on "
+    "your specific needs and budget. I would recommend starting with an affordable model and "
+    "upgrading as your channel grows. It's also worth noting that software solutions, such as "
+    "noise suppression, can significantly enhance the overall experience for your viewers. If you "
+    "have any other questions or would like more detailed recommendations, please feel free to "
+    "ask! I'm always happy to help you find the perfect setup for your streaming journey. Remember "
+    "that consistency is key, and that building an engaged community takes both time and "
+    "dedication. By focusing on providing value to your audience, you can create a welcoming "
+    "environment where everyone feels included and appreciated."
+)
+
+VIEWERS = (
+    "lol did he just walk into the wall again\n"
+    "hes been doing that all night dude\n"
+    "anyone know if the new patch fixed the audio thing? mine still crackles\n"
+    "nope same here, had to roll back the driver\n"
+    "ugh ok thx\n"
+    "wait why is the chest empty\n"
+    "somebody took it before the raid i think, check the logs\n"
+    "brb dog wants out\n"
+    "yeah i tried that but it just hangs on the loading screen\n"
+    "did you restart after? i had to do it twice\n"
+    "man this boss is so annoying, like who designed that second phase\n"
+    "its not that bad once you know where to stand\n"
+    "easy for you to say you have the good sword\n"
+    "haha true\n"
+    "back. what did i miss\n"
+    "he died\n"
+    "of course he did\n"
+    "hey is there a command for the song name? been trying to find it for ages\n"
+    "!song i guess, mods said it was broken last week tho\n"
+    "works now, its some band from sweden\n"
+    "nice ty\n"
+    "ok im off to bed, gotta be at work by 7. have fun guys and dont feed the ghost\n"
+    "night! same time tomorrow? i wont be on before 9 probably, trains are a mess\n"
+    "k see ya"
+)

@@ -1,0 +1,1 @@
+"""Rebuilds and measures the weights of the `ai_text` detector."""
