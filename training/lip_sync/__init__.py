@@ -1,0 +1,1 @@
+"""Makes and measures what `lip_sync` weighs mouths and sounds by."""
