@@ -52,6 +52,9 @@ LEAST_CERTAIN, MOST_CERTAIN = 0.01, 0.99
 EVIDENCE_MOST = 0.59
 """The most that evidence which may not open an incident says: the default rule takes 0.4 nats, a
 confidence of 0.599, off each window."""
+NEARLY = 0.95
+"""A text of this share of `full_characters` is as good as full: of 500 characters that somebody
+posts, joiners of emoji, blank lines and the like cannot be seen and do not count."""
 MOST_SHOWN = 3
 
 
@@ -134,6 +137,7 @@ class AiText:
         }
         self._settings = settings
         self._gates = Gates(settings.least_characters)
+        self._full = NEARLY * settings.full_characters
         self._key = settings.author_key.get_secret_value() if settings.author_key else ""
         self._memories: StreamMemory[Authors] = StreamMemory(
             lambda: Authors(most=settings.most_authors, most_characters=settings.window_characters),
@@ -190,7 +194,7 @@ class AiText:
         names = {message.author_id for message in messages}
         whole = read(joined([(message.message_id, message.text) for message in messages]))
         nobody = names == {""}
-        yield Candidate(whole, full=nobody and whole.typed >= self._settings.full_characters)
+        yield Candidate(whole, full=nobody and whole.typed >= self._full)
         for name, author in authors.present(messages):
             if author.characters >= self._settings.least_characters or author.scores:
                 yield Candidate(read(author.text()), author=name, known=author)
@@ -201,7 +205,7 @@ class AiText:
         author = candidate.known
         if author is None:
             return
-        if candidate.reading.typed >= self._settings.full_characters:
+        if candidate.reading.typed >= self._full:
             author.judged(score)
             candidate.full = True
             candidate.log_odds = author.mean

@@ -63,12 +63,18 @@ def test_an_assistant_s_text_is_flagged_and_viewers_are_not() -> None:
     assert people.is_ai_generated is False
 
 
-@pytest.mark.parametrize("size", [250, 300, 499])
+@pytest.mark.parametrize("size", [250, 300, 470])
 def test_short_texts_are_evidence_that_cannot_raise_an_alert(size: int) -> None:
     result = judged(ASSISTANT[:size])
     assert result.confidence is not None
     assert result.confidence <= EVIDENCE_MOST
     assert result.is_ai_generated is None
+
+
+def test_five_hundred_characters_with_some_unseen_are_enough() -> None:
+    text = ASSISTANT[:480] + "\u2764\ufe0f\u200d" * 6 + "\n" * 5
+    assert judged(text).is_ai_generated is True
+    assert judged(ASSISTANT[:300] + "\u200b" * 500).is_ai_generated is None
 
 
 @pytest.mark.parametrize(
