@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from streammon.detectors.models.mesonet import Mesonet
 
 SIDE = 256
-SIZED = Preparation(resize=(SIDE, SIDE), dtype="uint8")
+PREPARED = Preparation(resize=(SIDE, SIDE), scale=1 / 255, channels_last=True)
 
 
 class Box(BaseModel):
@@ -121,8 +121,7 @@ class MesonetMethod:
         if not faces:
             return []
         with torch.inference_mode():
-            stack = prepared(faces, SIZED, self.device)
-            pictures = stack.to(memory_format=torch.channels_last).float().mul_(1 / 255)
+            pictures = prepared(faces, PREPARED, self.device)
             real: list[float] = self.network(pictures).double().tolist()
         return real
 

@@ -38,6 +38,8 @@ class Preparation:
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     bgr: bool = False
     dtype: str = "float32"
+    channels_last: bool = False
+    """How it lies in memory: a pixel's colours side by side, as convolutions here like it."""
 
     @classmethod
     def of(cls, settings: PictureSettings) -> Preparation:
@@ -130,9 +132,11 @@ def _normalised(stack: Tensor, how: Preparation) -> Tensor:
 
     if how.bgr:
         stack = stack.flip(1)
+    layout = torch.channels_last if how.channels_last else torch.contiguous_format
+    stack = stack.contiguous(memory_format=layout)
     if how.dtype == "uint8":
-        return stack.contiguous()
-    values = stack.contiguous().to(torch.float32)
+        return stack
+    values = stack.to(torch.float32)
     std = torch.tensor(how.std, device=stack.device).view(-1, 1, 1)
     mean = torch.tensor(how.mean, device=stack.device).view(-1, 1, 1)
     values = values.mul_(how.scale / std).sub_(mean / std)

@@ -1,0 +1,1 @@
+"""The parts of `benchmarks.detectors`: what is measured, on what, and how."""
