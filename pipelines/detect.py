@@ -19,8 +19,6 @@ from streammon.pipelines.examine import Examiner
 from streammon.pipelines.verdict import Pool, Pooling, Verdict, mean_confidence, most
 from streammon.scheduler.device import choose_device
 
-DEFAULT_MONITOR = "monitoring_wall"
-
 Detectors: TypeAlias = "str | PathLike[str] | Sequence[str] | None"
 
 
@@ -151,7 +149,7 @@ class Panel:
         """A panel of the detectors of a monitor, or of types of detectors with their defaults.
 
         `detectors` is a path to a configuration, the name of a ready-made monitor, or one or more
-        types of detectors; unset: those of `monitoring_wall`. Raises `ConfigError`.
+        types of detectors; unset: those of the ready-made monitors. Raises `ConfigError`.
         """
         config = configured(detectors)
         if not config.detectors:
@@ -256,8 +254,8 @@ def detect(
     with `rate_hz` samples a second. `modality` is `auto`, `image`, `video`, `audio` or `text`.
 
     `detectors` is a path to a configuration, the name of a ready-made monitor, or one or more types
-    of detectors; unset: those of `monitoring_wall`. They are loaded anew by each call: for more
-    than one piece of content make one `Panel.of(detectors)` and call its `detect`.
+    of detectors; unset: those of the ready-made monitors. They are loaded anew by each call: for
+    more than one piece of content make one `Panel.of(detectors)` and call its `detect`.
 
     Raises `streammon.core.errors.Undecodable` and `TooLarge` for content, `ConfigError` for
     detectors, `Permanent` for a model that cannot be loaded, `ValueError` for arrays of another
@@ -271,7 +269,7 @@ def detect(
 def configured(detectors: Detectors) -> MonitorConfig:
     """The configuration that `detectors` of `Panel.of` means. Raises `ConfigError`."""
     if detectors is None:
-        detectors = DEFAULT_MONITOR
+        return presets.shipped_detectors()
     if isinstance(detectors, PathLike):
         detectors = fspath(detectors)
         return presets.load(detectors, changes={"sources": None})

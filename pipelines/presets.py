@@ -18,6 +18,9 @@ FILES: Mapping[str, str] = {
 }
 """Which adapter opens a file that ends so; any other is for FFmpeg."""
 
+JUDGES = ("monitoring_wall", "call_guard", "chat_moderation")
+"""The ready-made monitors whose detectors judge single pieces of content, most general first."""
+
 
 def names() -> list[str]:
     """The ready-made monitors, sorted."""
@@ -50,6 +53,23 @@ def load(
         kept = dict(document.get("sources") or {}) if _is_file(name_or_path) else {}
         document["sources"] = kept | dict(named(sources))
     return parse_config(document)
+
+
+def shipped_detectors() -> MonitorConfig:
+    """Every detector of the ready-made monitors with its rule, for content of any kind.
+
+    No sources. Where two monitors set a detector up differently, the earlier of `JUDGES` stands.
+    """
+    first, *others = [load(name, changes={"sources": None}) for name in JUDGES]
+    detectors, rules = dict(first.detectors), dict(first.rules)
+    by_kind = dict(first.alerts.rules_by_kind)
+    for other in others:
+        detectors = {**other.detectors, **detectors}
+        rules = {**other.rules, **rules}
+        by_kind = {**other.alerts.rules_by_kind, **by_kind}
+    alerts = first.alerts.model_copy(update={"rules_by_kind": by_kind})
+    changes = {"name": "shipped", "detectors": detectors, "rules": rules, "alerts": alerts}
+    return first.model_copy(update=changes)
 
 
 def named(urls: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:

@@ -202,9 +202,8 @@ def _add_detect(commands: _Commands[_Parser]) -> None:
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument(
         "--pipeline",
-        default="monitoring_wall",
         metavar="CONFIG|NAME",
-        help="the monitor whose detectors judge (default: monitoring_wall)",
+        help="the monitor whose detectors judge (default: all that ship)",
     )
     chosen.add_argument(
         "--detector",
@@ -247,7 +246,7 @@ def _add_eval(commands: _Commands[_Parser]) -> None:
     parser.add_argument(
         "--pipeline",
         metavar="CONFIG|NAME",
-        help="a monitor, all of whose detectors are measured (default: monitoring_wall)",
+        help="a monitor, all of whose detectors are measured (default: all that ship)",
     )
     parser.add_argument(
         "--baseline",
@@ -266,6 +265,13 @@ def _add_eval(commands: _Commands[_Parser]) -> None:
         choices=["log_odds", "mean", "max"],
         help="how the windows of a file become one confidence (default: mean log-odds)",
     )
+    _add_reports(parser)
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
+    _add_logging(parser)
+
+
+def _add_reports(parser: argparse.ArgumentParser) -> None:
+    """Where `eval` leaves what it found."""
     parser.add_argument("--json", type=Path, metavar="OUT", help="write figures and tables there")
     parser.add_argument(
         "--scores",
@@ -274,8 +280,6 @@ def _add_eval(commands: _Commands[_Parser]) -> None:
         help="write what each detector says of each row there, as it is said",
     )
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw ROC, DET, ... as PNG there")
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
-    _add_logging(parser)
 
 
 def _add_models(commands: _Commands[_Parser]) -> None:

@@ -59,6 +59,8 @@ def _must_exist(files: list[str]) -> None:
 def _detectors(arguments: argparse.Namespace) -> Detectors:
     if arguments.detector:
         return list(dict.fromkeys(arguments.detector))
+    if arguments.pipeline is None:
+        return None
     return Path(arguments.pipeline) if Path(arguments.pipeline).is_file() else arguments.pipeline
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from streammon.config import MonitorConfig, parse_config
 from streammon.core.errors import ConfigError
 from streammon.pipelines import presets
-from streammon.pipelines.detect import DEFAULT_MONITOR
 from streammon.registry import DETECTORS, known
 
 
@@ -22,7 +21,9 @@ def monitor(detector: str | None, pipeline: str | None) -> MonitorConfig:
                 f"allowed: {', '.join(known(DETECTORS))}; or name the --pipeline that has it"
             )
         return parse_config({"name": detector, "detectors": {detector: {}}})
-    config = presets.load(pipeline or DEFAULT_MONITOR, changes={"sources": None})
+    if pipeline is None:
+        return presets.shipped_detectors()
+    config = presets.load(pipeline, changes={"sources": None})
     if detector is None:
         return config
     if detector not in config.detectors:

@@ -180,7 +180,12 @@ def test_blank_text_is_abstained_from() -> None:
 def test_detectors_are_named_by_type_by_monitor_or_by_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("detectors:\n  still: {type: freeze}\n")
-    assert set(configured(None).detectors) == {"freeze", "voice_spoof", "chat_flood"}
+    assert set(configured(None).detectors) == {
+        "freeze",
+        "voice_spoof",
+        "chat_flood",
+        "ai_text",
+    }
     assert set(configured("chat_moderation").detectors) == {"chat_flood", "ai_text"}
     assert set(configured("freeze").detectors) == {"freeze"}
     assert set(configured(["freeze", "chat_flood"]).detectors) == {"freeze", "chat_flood"}

@@ -95,3 +95,13 @@ def test_recordings_are_read_once_and_fast() -> None:
     config = presets.recordings(dict(presets.named(["clip.mp4", "chat.jsonl"])))
     assert isinstance(config, MonitorConfig)
     assert {getattr(source, "pace", None) for source in config.sources.values()} == {"fast"}
+
+
+def test_the_shipped_detectors_are_those_of_all_ready_made_monitors_with_their_rules() -> None:
+    shipped = presets.shipped_detectors()
+    monitors = [presets.load(name, changes={"sources": None}) for name in presets.JUDGES]
+    assert set(shipped.detectors) == {name for one in monitors for name in one.detectors}
+    assert shipped.detectors["freeze"] == monitors[0].detectors["freeze"]
+    for monitor in monitors:
+        for kind, rule in monitor.alerts.rules_by_kind.items():
+            assert shipped.rules[shipped.alerts.rules_by_kind[kind]] == monitor.rules[rule]
