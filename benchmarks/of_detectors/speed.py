@@ -20,7 +20,7 @@ from benchmarks.of_detectors.contestants import Contestant, Network, Thunk
 from streammon.core.ports import Evictable
 from streammon.core.types import Window
 
-LEAST_ROUNDS, MOST_ROUNDS = 3, 40
+MOST_ROUNDS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,13 @@ def ask_all(contestant: Contestant, calls: Sequence[Sequence[Window]]) -> None:
 
 
 def cost(
-    contestant: Contestant, batch: int, *, budget_s: float, device: str, longest_s: float = 1e9
+    contestant: Contestant,
+    batch: int,
+    *,
+    budget_s: float,
+    device: str,
+    longest_s: float,
+    least_rounds: int,
 ) -> Cost:
     """Rounds of detector and bare model in turn, until `budget_s` of wall time are spent.
 
@@ -93,7 +99,7 @@ def cost(
             own(batch)()
         until_s, pairs = time.perf_counter() + budget_s, list[tuple[float, float]]()
         while len(pairs) < MOST_ROUNDS and (
-            len(pairs) < LEAST_ROUNDS or time.perf_counter() < until_s
+            len(pairs) < least_rounds or time.perf_counter() < until_s
         ):
             pairs.append(_pair(clock, own(batch), bare, own_first=len(pairs) % 2 == 0))
     windows = batch * len(contestant.modalities)
@@ -124,6 +130,7 @@ def measure(
     budget_s: float,
     device: str,
     longest_s: float,
+    least_rounds: int,
     tell: Callable[[str], None],
 ) -> dict[str, dict[str, Any]]:
     """A table of costs by name and batch; each line is told when it is known."""
@@ -131,7 +138,10 @@ def measure(
     for each in contestants:
         rows: dict[str, Any] = reloaded(each, device)
         for size in sizes:
-            found = cost(each, size, budget_s=budget_s, device=device, longest_s=longest_s)
+            found = cost(
+                each, size, budget_s=budget_s, device=device, longest_s=longest_s,
+                least_rounds=least_rounds,
+            )  # fmt: skip
             rows[f"batch_{size}"] = {"batch": found.batch, **found.details()}
             against = "" if found.overhead is None else f"{found.overhead:6.3f} x bare"
             tell(
