@@ -7,6 +7,7 @@ anything unusual is asked itself, picture by picture, and is slower.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -71,13 +72,13 @@ def _picture_maker(folder: Path, device: str) -> Callable[[list[Picture]], Tenso
 def _picture_processor(folder: Path) -> Any:
     """The picture processor that a folder names, in its form that needs no torchvision."""
     import transformers
-    from transformers.models.auto import image_processing_auto as known
 
     settings = _settings_of(folder, "preprocessor_config.json", "video_preprocessor_config.json")
     model_type = str(read_json(folder / "config.json").get("model_type"))
     said = settings.get("image_processor_type") or settings.get("feature_extractor_type")
-    names_of: Any = known
-    kinds = names_of.IMAGE_PROCESSOR_MAPPING_NAMES.get(model_type) or {}
+    # As an attribute of its package it is a placeholder without torchvision; the module is not.
+    known: Any = import_module("transformers.models.auto.image_processing_auto")
+    kinds = known.IMAGE_PROCESSOR_MAPPING_NAMES.get(model_type) or {}
     names = [str(said or "").removesuffix("Fast").replace("FeatureExtractor", "ImageProcessor")]
     names += [str(kinds.get("pil")), str(kinds.get("torchvision"))]
     forms = [form for name in names for form in (f"{name.removesuffix('Pil')}Pil", name)]
