@@ -44,6 +44,7 @@ MADE: Mapping[str, Mapping[str, Any]] = {
         "freeze": {}, "chat_flood": {},
     },
     "av_sync": {"x": {"type": "av_sync"}},
+    "lip_sync": {"x": {"type": "lip_sync"}},
     "transcript": {"x": {"type": "transcript", "transcripts": {"demo": "chat"}}},
     "image_text": {"x": {"type": "image_text", "texts": {"demo": "chat"}}},
 }  # fmt: skip

@@ -143,7 +143,16 @@ def same(ones: Sequence[DetectionResult], others: Sequence[DetectionResult]) -> 
     return all(said(one) == said(other) and close(one, other) for one, other in pairs)
 
 
-ELSEWHERE = {"ensemble", "cascade", "multimodal", "av_sync", "transcript", "image_text", "remote"}
+ELSEWHERE = {
+    "ensemble",
+    "cascade",
+    "multimodal",
+    "av_sync",
+    "lip_sync",
+    "transcript",
+    "image_text",
+    "remote",
+}
 """They need members or a second stream: `test_combinators` holds them to the same. Or they need
 another machine: `test_remote_streammon`."""
 

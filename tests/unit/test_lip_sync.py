@@ -1,0 +1,237 @@
+"""Lips against the voice, on a drawn face that speaks with recorded speech."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import streammon.demo
+from streammon.core.types import (
+    AudioChunk,
+    DetectionResult,
+    Item,
+    Modality,
+    StreamId,
+    VideoFrame,
+    Window,
+)
+from streammon.detectors.lip_signals import STEP_S, levels, spectrum
+from streammon.detectors.lip_sync import MOST_REMEMBERED, LipSync, LipSyncConfig
+from streammon.ingest.av_url import AvUrlConfig
+from streammon.pipelines.streams import Look, Stream
+from tests.drawn_face import Image, drawn_face
+from tests.fakes import RATE_HZ, ScriptedSource, WantAll, a_chunk, a_frame
+
+DEMO = Path(streammon.demo.__file__).parent
+BOTH = frozenset({Modality.AUDIO, Modality.VIDEO})
+SECONDS = 12.0
+
+
+@cache
+def speech() -> tuple[AudioChunk, ...]:
+    """The beginning of the bundled clean speech."""
+    url = str(DEMO / "studio_clean.mp4")
+    source = AvUrlConfig(type="av_url", url=url).build(StreamId("cam"))
+    items = source.items(WantAll(frame_interval_s=None))
+    return tuple(item for item in items if isinstance(item, AudioChunk) and item.media_s < SECONDS)
+
+
+@cache
+def opening() -> tuple[float, ...]:
+    """How far a mouth that says it is open, at 25 pictures a second, in sixteenths."""
+    loud = levels(spectrum(np.concatenate([chunk.pcm for chunk in speech()]), RATE_HZ))[:, 0]
+    low, high = np.percentile(loud, [10, 95])
+    smooth = np.convolve(np.clip((loud - low) / (high - low), 0, 1), [0.25, 0.5, 0.25], "same")
+    return tuple(float(round(16 * one) / 16) for one in smooth)
+
+
+def talker(
+    *, late_s: float = 0.0, rate: int = 25, speaks: bool = True, size_px: int = 75, faces: int = 1
+) -> Iterator[Item]:
+    """A drawn face whose mouth follows the speech; the sound is `late_s` behind."""
+    sound = np.roll(np.concatenate([chunk.pcm for chunk in speech()]), round(late_s * RATE_HZ))
+    at, chunks = 0, list(speech())
+    for seq in range(int(SECONDS * rate)):
+        media_s = seq / rate
+        while chunks and chunks[0].media_s <= media_s:
+            chunk = chunks.pop(0)
+            yield replace(chunk, pcm=sound[at : at + len(chunk.pcm)])
+            at += len(chunk.pcm)
+        now = min(int(media_s / STEP_S), len(opening()) - 1)
+        image = drawn_face(opening()[now] if speaks else 0.2, size_px=size_px)
+        pictures = [image, *[drawn_face(0.0, size_px=size_px)] * (faces - 1)]
+        yield a_frame(seq, media_s=media_s, image_rgb=np.hstack(pictures))
+
+
+def results(items: Iterator[Item], **settings: Any) -> list[DetectionResult]:
+    detector = LipSync("lips", LipSyncConfig(**settings))
+    detector.load("cpu")
+    windows: list[Window] = []
+    looks = [Look("lips", modality, spec) for modality, spec in detector.inputs.items()]
+    stream = Stream(
+        ScriptedSource("cam", [], modalities=BOTH),
+        looks,
+        submit=lambda _, window: windows.append(window),
+    )
+    for item in items:
+        stream.take(item)
+    stream.finish()
+    return [result for window in windows for result in detector.score([window])]
+
+
+@cache
+def in_step() -> tuple[DetectionResult, ...]:
+    """What is said of a talker whose sound is in step."""
+    return tuple(results(talker()))
+
+
+def sure(found: list[DetectionResult]) -> list[DetectionResult]:
+    return [one for one in found if one.confidence is not None]
+
+
+def reasons(found: list[DetectionResult]) -> list[str]:
+    told = [one.abstained for one in found if one.abstained is not None]
+    return [why for why in told if not why.startswith("waits for the")]
+
+
+def number(result: DetectionResult, name: str) -> float:
+    return float(str(result.details[name]))
+
+
+def test_lips_that_follow_the_voice_count_as_genuine() -> None:
+    found = list(in_step())
+    last = sure(found)[-1]
+    assert last.confidence is not None
+    assert last.confidence < 0.2
+    assert last.is_ai_generated is False
+    assert last.kind == "lip_sync"
+    assert abs(number(last, "offset_ms")) <= 80
+    assert number(last, "correlation") > 0.4
+    assert number(last, "speech_s") >= 6.0
+
+
+@pytest.mark.parametrize("late_s", [-0.4, 0.32])
+def test_a_voice_that_is_shifted_is_found_and_its_offset_told(late_s: float) -> None:
+    last = sure(results(talker(late_s=late_s)))[-1]
+    assert last.confidence is not None
+    assert last.confidence > 0.8
+    assert last.is_ai_generated
+    assert number(last, "offset_ms") == pytest.approx(1000 * late_s, abs=80)
+
+
+def test_the_speaker_among_two_is_judged_and_both_are_drawn() -> None:
+    last = sure(results(talker(faces=2)))[-1]
+    assert last.confidence is not None
+    assert last.confidence < 0.2
+    (speaker,) = [region for region in last.regions if region.label == "speaker"]
+    (other,) = [region for region in last.regions if region.label == "face"]
+    assert speaker.x2 < 0.5 < other.x1
+    assert speaker.score == last.confidence
+    assert other.score is None
+
+
+def test_it_waits_until_enough_was_said() -> None:
+    found = list(in_step())
+    early = [why for why in reasons(found) if why.startswith("too little speech with a face")]
+    assert early
+    assert sure(found)[0].end_s > 6.0
+    assert not sure(results(talker(), least_speech_s=20.0))
+
+
+def test_the_later_half_of_each_pair_carries_the_verdict() -> None:
+    found = list(in_step())
+    waits = [one for one in found if (one.abstained or "").startswith("waits for the")]
+    assert len(waits) == pytest.approx(len(found) / 2, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ({"speaks": False}, "no mouth in the picture moves"),
+        ({"size_px": 24}, "the face is too small"),
+        ({"rate": 5}, "too few frames"),
+    ],
+)
+def test_what_cannot_be_judged_is_told_by_its_reason(how: dict[str, Any], why: str) -> None:
+    found = results(talker(**how))
+    assert sure(found) == []
+    assert any(why in told for told in reasons(found))
+
+
+def test_silence_makes_it_abstain() -> None:
+    silent = (
+        replace(item, pcm=np.zeros_like(item.pcm)) if isinstance(item, AudioChunk) else item
+        for item in talker()
+    )
+    found = results(silent)
+    assert sure(found) == []
+    assert any("silence" in why for why in reasons(found))
+
+
+def test_pictures_without_a_face_make_it_abstain() -> None:
+    grey: Image = np.full((180, 320, 3), 120, np.uint8)
+    blank = (
+        replace(item, image_rgb=grey) if isinstance(item, VideoFrame) else item for item in talker()
+    )
+    found = results(blank)
+    assert sure(found) == []
+    assert any(why == "no face in the picture" for why in reasons(found))
+
+
+def test_a_relay_that_stamps_anew_is_not_judged() -> None:
+    found = results(talker(), clock_trusted=False)
+    assert {one.abstained for one in found} == {
+        "the timing between sound and picture is not the sender's"
+    }
+
+
+def test_a_face_that_no_sound_fits_is_judged_unless_voices_may_be_off() -> None:
+    apart = 5.0
+    judged = sure(results(talker(late_s=apart)))[-1]
+    assert judged.confidence is not None
+    assert judged.confidence > 0.5
+    found = results(talker(late_s=apart), voices_off=True)
+    assert [one for one in sure(found) if number(one, "beyond_chance") < 2.5] == []
+
+
+def test_a_new_epoch_begins_with_nothing() -> None:
+    again = [replace(item, epoch=1) for item in talker() if item.media_s < 6.0]
+    found = results(iter([*talker(), *again]))
+    assert [one for one in sure(found) if one.epoch == 0]
+    assert [one for one in sure(found) if one.epoch == 1] == []
+
+
+def test_what_is_remembered_stays_bounded_while_faces_come_and_go() -> None:
+    detector = LipSync("lips", LipSyncConfig(memory_s=6.0))
+    detector.load("cpu")
+    grey: Image = np.full((180, 320, 3), 120, np.uint8)
+    for at in range(8):
+        frames = tuple(
+            a_frame(
+                75 * at + n,
+                media_s=3.0 * at + n / 25,
+                image_rgb=drawn_face() if n < 50 else grey,
+            )
+            for n in range(0, 75, 2)
+        )
+        window = Window(
+            stream=StreamId("cam"), modality=Modality.VIDEO, epoch=0, start_s=3.0 * at,
+            end_s=3.0 * at + 3.0, items=frames,
+        )  # fmt: skip
+        sound = replace(
+            window,
+            modality=Modality.AUDIO,
+            items=(replace(a_chunk(duration_s=3.0), media_s=3.0 * at),),
+        )
+        detector.score([window])
+        detector.score([sound])
+    talk = detector._talks.of(window)
+    assert 1 <= len(talk.faces) <= MOST_REMEMBERED
+    kept = sum(len(times) for face in talk.faces.values() for times, _ in face.stretches)
+    assert kept <= 25 * 9
