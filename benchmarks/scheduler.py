@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 import streammon
 from benchmarks.report import parse_args, write
-from streammon.config import SchedulerConfig
+from streammon.config import CacheConfig, SchedulerConfig
 from streammon.core.clock import MonotonicClock
 from streammon.core.ports import Detector
 from streammon.core.types import (
@@ -277,6 +277,7 @@ async def under_load(bench: Bench, rate_hz: float, *, seconds: float, warm_s: fl
         device=bench.device,
         cpu_threads=bench.threads,
         idle_interval_s=1 / rate_hz,  # all are equals: none has to wait for being calm
+        cache=CacheConfig(entries=0),  # the same windows come again here: each is to be scored
     )
     scheduler = Scheduler(bench.detectors, settings, clock=MonotonicClock(), report=health.append)
     for stream in STREAMS:

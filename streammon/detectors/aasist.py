@@ -44,12 +44,14 @@ class AasistConfig(CheckpointConfig):
         return PublishedDetector(name, self, Plan("voice_spoof", inputs, self._open))
 
     def _open(self, device: str) -> AasistMethod:
+        import torch
+
         from streammon.detectors.models.aasist import VARIANTS, Aasist
 
         weights = self.read(self.variant.lower())
         network = Aasist(VARIANTS[self.variant])
         weights.into(network)
-        network.requires_grad_(False).eval().to(device)
+        network.requires_grad_(False).eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return AasistMethod(self.variant, weights.sha256, network, device, self.least_speech_s)
 
 

@@ -7,6 +7,7 @@ speech are not judged at all: the detector abstains and says why.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import time
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from streammon import __version__
 from streammon.core.errors import Permanent
 from streammon.core.types import AudioChunk, DetectionResult, Json, Modality, Window, WindowSpec
 from streammon.detectors.voice_activity import RATE_HZ, Activity, listen
@@ -82,6 +84,12 @@ class Loaded:
     threshold: float
     name: str
 
+    @property
+    def bytes(self) -> int:
+        """What the weights take on the device."""
+        held = (*self.model.parameters(), *self.model.buffers())
+        return sum(tensor.numel() * tensor.element_size() for tensor in held)
+
     def confidence(self, logit: float) -> float:
         """The probability of synthetic at even prior odds, kept within what is supported."""
         log_odds = self.slope * logit + self.offset
@@ -104,6 +112,7 @@ class VoiceSpoof:
         self._settings = settings
         self._samples = round(settings.window_s * RATE_HZ)
         self._loaded: Loaded | None = None
+        self._fingerprint = ""
 
     def load(self, device: str) -> None:
         """Read the weights, check them, warm up. Raises `Permanent` when they cannot be used."""
@@ -130,7 +139,28 @@ class VoiceSpoof:
             name=weights.metadata.get("model", weights.path.stem),
         )
         self._logits(self._loaded, [np.zeros(self._samples, dtype=np.float32)])
+        said = settings.model_dump_json(exclude={"max_batch", "weights", "weights_sha256"})
+        known = f"{__version__}\n{weights.sha256}\n{said}"
+        self._fingerprint = hashlib.sha256(known.encode()).hexdigest()
         log.info("voice_spoof loaded", extra={"detector": self.name, "device": device})
+
+    def unload(self) -> None:
+        """Give back what the weights take; `load` brings them again."""
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None and loaded.device.type == "cuda":
+            import torch
+
+            del loaded
+            torch.cuda.empty_cache()
+
+    @property
+    def resident_bytes(self) -> int:
+        return 0 if self._loaded is None else self._loaded.bytes
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the weights, the settings and this version; empty until it was loaded once."""
+        return self._fingerprint
 
     def bucket(self, window: Window) -> str:
         """All windows fit together: each is cut or padded to one length."""

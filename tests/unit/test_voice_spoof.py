@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from streammon.core.errors import Permanent
+from streammon.core.ports import Evictable, Repeatable
 from streammon.core.types import AudioChunk, DetectionResult, Modality, StreamId, Window
 from streammon.detectors.voice_spoof import SHIPPED, VoiceSpoof, VoiceSpoofConfig
 from streammon.detectors.weights import read_weights
@@ -253,3 +254,31 @@ def test_the_shipped_file_is_small_and_says_how_it_was_made() -> None:
     assert 0.5 < weights.number("threshold") < 0.99
     assert weights.number("calibration_slope") > 0
     assert weights.number("training_steps") > 0
+
+
+def test_it_gives_its_memory_back_and_says_the_same_again() -> None:
+    detector = VoiceSpoof("voice_spoof", VoiceSpoofConfig())
+    assert isinstance(detector, Evictable)
+    assert isinstance(detector, Repeatable)
+    assert detector.resident_bytes == 0
+    detector.load("cpu")
+    before, named = detector.resident_bytes, detector.fingerprint
+    assert before > 100_000
+    assert named
+    detector.unload()
+    assert detector.resident_bytes == 0
+    assert detector.fingerprint == named
+    with pytest.raises(Permanent):
+        detector.score([])
+    detector.load("cpu")
+    assert (detector.resident_bytes, detector.fingerprint) == (before, named)
+
+
+def test_other_settings_have_another_fingerprint_and_the_size_of_batches_does_not() -> None:
+    def fingerprint(**settings: float) -> str:
+        detector = VoiceSpoofConfig.model_validate(settings).build("voice_spoof")
+        detector.load("cpu")
+        return detector.fingerprint
+
+    assert fingerprint() == fingerprint(max_batch=4)
+    assert fingerprint() != fingerprint(threshold=0.7)

@@ -1,6 +1,6 @@
 """How well `av_sync` tells sound that was shifted from sound that was not, on clips of talkers.
 
-    python -m benchmarks.av_sync FOLDER [--memory 30]
+    python -m training.av_sync.measure FOLDER [--memory 30]
 
 Every clip (*.mp4, *.mkv, *.webm) is scored as it is and with its sound moved by known amounts.
 Prints, per shift: windows scored, abstentions, how many count as out of step, and over all
