@@ -1,0 +1,1 @@
+"""How well `av_sync` does on clips of talkers; it has no weights to train."""
