@@ -17,7 +17,7 @@ from streammon.evaluation.answers import Answers, Failure, counts
 from streammon.evaluation.manifest import Manifest
 from streammon.evaluation.scores import scores_in
 from streammon.evaluation.scoring import Scoring
-from streammon.evaluation.streams import Watching, by_kind, figures
+from streammon.evaluation.streams import Watching
 from streammon.pipelines import building
 from streammon.pipelines.replay import Replay
 from streammon.telemetry.logs import setup_logging
@@ -121,7 +121,7 @@ def _streams(arguments: argparse.Namespace, manifest: Manifest) -> int:
     console = terminal.table_console()
     watched, failures = watching.watched, watching.failures
     if watched:
-        terminal.print_streams(console, figures(watched), by_kind(watched))
+        terminal.print_streams(console, watched)
     terminal.print_failures(console, failures)
     if arguments.json:
         settings = _settings(arguments, manifest)

@@ -18,6 +18,8 @@ from streammon.evaluation.measures import Counts, Floats, Measure
 
 ROUNDS = 1000
 LOW, HIGH = 2.5, 97.5
+NORMAL_95 = 1.959964
+"""Standard deviations within which 95 % of a normal distribution lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,16 @@ def rate_interval(count: int, exposure: float) -> Interval:
     low = 0.0 if count == 0 else _solve(lambda mean: 1.0 - _at_most(count - 1, mean), 0.025)
     high = _solve(lambda mean: -_at_most(count, mean), -0.025)
     return Interval(low / exposure, high / exposure)
+
+
+def share_interval(count: int, of: int) -> Interval:
+    """The 95 % interval of a share after `count` of `of` independent trials (Wilson, 1927)."""
+    if not 0 <= count <= of or of == 0:
+        raise ValueError(f"{count} of {of} is no share")
+    z2, share = NORMAL_95**2, count / of
+    middle = (share + z2 / (2 * of)) / (1 + z2 / of)
+    half = NORMAL_95 / (1 + z2 / of) * math.sqrt(share * (1 - share) / of + z2 / (4 * of * of))
+    return Interval(max(0.0, middle - half), min(1.0, middle + half))
 
 
 def _at_most(count: int, mean: float) -> float:

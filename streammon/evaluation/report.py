@@ -102,6 +102,10 @@ def streams_document(
             system: _rounded_all(_of_system(some))
             for system, some in streams.by_system(watched).items()
         },
+        "sources": {
+            source: _rounded_all(streams.figures(some))
+            for source, some in streams.by_source(watched).items()
+        },
         "recordings": [
             {
                 "line": one.row.line,
@@ -125,7 +129,10 @@ def write(document: Mapping[str, Json], path: Path) -> None:
 
 def _of_system(watched: Iterable[Watched]) -> dict[str, Json]:
     found = streams.figures(watched)
-    return {name: found[name] for name in ("fakes", "detected", "first_alert_s_median")}
+    return {
+        name: found[name]
+        for name in ("fakes", "detected", "recall", "first_alert_s_median", "first_alert_s_p95")
+    }
 
 
 def _detector(one: Judged) -> Json:

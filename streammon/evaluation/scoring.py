@@ -18,8 +18,8 @@ from streammon.pipelines.verdict import Pool, Pooling, Verdict
 ROW_FAILURES = (Permanent, Retryable, OSError)
 """What may go wrong with one row; a detector that chokes on a window abstains from it."""
 
-LIMITS = Limits(duration_s=7 * 24 * 3600.0)
-"""A recording of a week is the user's own: longer than what strangers may send."""
+LIMITS = Limits(duration_s=7 * 24 * 3600.0, characters=100_000_000)
+"""A recording or a chat of a week is the user's own: longer than what strangers may send."""
 
 NOTHING = "holds nothing that this detector looks at"
 

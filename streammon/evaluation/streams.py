@@ -15,7 +15,7 @@ import numpy as np
 
 from streammon.core.types import Alert, AlertState, DetectionResult, Health, Json
 from streammon.evaluation.answers import Failure
-from streammon.evaluation.bootstrap import rate_interval
+from streammon.evaluation.bootstrap import rate_interval, share_interval
 from streammon.evaluation.manifest import Row
 from streammon.evaluation.scoring import ROW_FAILURES, source_of
 from streammon.pipelines.replay import Replay
@@ -108,7 +108,10 @@ class Watching:
 
 
 def figures(watched: Iterable[Watched]) -> dict[str, Json]:
-    """The flat figures of all recordings; `None` for what nothing was there to measure."""
+    """The flat figures of all recordings; `None` for what nothing was there to measure.
+
+    A fake counts as found once, however often it is told; every false alert counts.
+    """
     found = list(watched)
     fakes = [one for one in found if one.row.fake]
     delays = [one.first_alert_s for one in fakes if one.first_alert_s is not None]
@@ -120,6 +123,9 @@ def figures(watched: Iterable[Watched]) -> dict[str, Json]:
         "recordings": len(found),
         "fakes": len(fakes),
         "detected": len(delays),
+        **_share("recall", len(delays), len(fakes)),
+        **_share("precision", len(delays), len(delays) + false),
+        "f1": 2 * len(delays) / (len(fakes) + len(delays) + false) if fakes else None,
         "first_alert_s_median": None if median is None else float(median),
         "first_alert_s_p95": None if late is None else float(late),
         "clean_hours": clean_h,
@@ -127,6 +133,16 @@ def figures(watched: Iterable[Watched]) -> dict[str, Json]:
         "alerts_per_hour": None if interval is None else false / clean_h,
         "alerts_per_hour_low": None if interval is None else interval.low,
         "alerts_per_hour_high": None if interval is None else interval.high,
+    }
+
+
+def _share(name: str, count: int, of: int) -> dict[str, Json]:
+    """A share and the ends of its 95 % interval."""
+    ends = share_interval(count, of) if of else None
+    return {
+        name: count / of if of else None,
+        f"{name}_low": None if ends is None else ends.low,
+        f"{name}_high": None if ends is None else ends.high,
     }
 
 
@@ -146,4 +162,13 @@ def by_system(watched: Iterable[Watched]) -> Mapping[str, list[Watched]]:
     for one in watched:
         if one.row.fake:
             found.setdefault(one.row.system or "(not named)", []).append(one)
+    return dict(sorted(found.items()))
+
+
+def by_source(watched: Iterable[Watched]) -> Mapping[str, list[Watched]]:
+    """The recordings of each source, fakes and clean ones; empty where none is named."""
+    found: dict[str, list[Watched]] = {}
+    for one in watched:
+        if one.row.source:
+            found.setdefault(one.row.source, []).append(one)
     return dict(sorted(found.items()))

@@ -10,10 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from streammon.core.types import Json
+from streammon.evaluation import streams
 from streammon.evaluation.answers import Failure
 from streammon.evaluation.bootstrap import Interval
 from streammon.evaluation.breakdown import Part
 from streammon.evaluation.report import Judged
+from streammon.evaluation.streams import Watched
 
 NAMES = {
     "auc": "AUC",
@@ -53,10 +55,9 @@ def print_report(console: Console, found: Sequence[Judged], failures: Sequence[F
     print_failures(console, failures)
 
 
-def print_streams(
-    console: Console, figures: Mapping[str, Json], kinds: Mapping[str, Mapping[str, int]]
-) -> None:
+def print_streams(console: Console, watched: Sequence[Watched]) -> None:
     """What long recordings came to."""
+    figures, kinds = streams.figures(watched), streams.by_kind(watched)
     table = Table("figure", title="long recordings", title_justify="left")
     table.add_column("value", justify="right")
     for name, value in figures.items():
@@ -70,6 +71,33 @@ def print_streams(
         for kind, one in kinds.items():
             of_kinds.add_row(kind, str(one["right"]), str(one["false"]))
         console.print(of_kinds)
+    for title, parts in (
+        ("source", streams.by_source(watched)),
+        ("system", streams.by_system(watched)),
+    ):
+        if parts:
+            console.print(_stream_parts(title, parts))
+
+
+def _stream_parts(title: str, parts: Mapping[str, Sequence[Watched]]) -> Table:
+    table = Table(title=f"per {title}", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column(title, no_wrap=True, overflow="ellipsis", max_width=36)
+    columns = {
+        "fakes": "fakes",
+        "detected": "detected",
+        "recall": "recall",
+        "precision": "precision",
+        "f1": "F1",
+        "first_alert_s_median": "alert after s",
+        "false_alerts": "false",
+        "clean_hours": "clean hours",
+    }
+    for words in columns.values():
+        table.add_column(words, justify="right")
+    for name, some in parts.items():
+        figures = streams.figures(some)
+        table.add_row(escape(name), *(_short(figures[column]) for column in columns))
+    return table
 
 
 def _short(value: Json) -> str:

@@ -7,14 +7,24 @@ from pathlib import Path
 import pytest
 
 from streammon.evaluation.manifest import Row
-from streammon.evaluation.streams import Opened, Watched, by_kind, by_system, figures
+from streammon.evaluation.streams import (
+    Opened,
+    Watched,
+    by_kind,
+    by_source,
+    by_system,
+    figures,
+)
 
 
 def watched(
     media_s: float, *at_s: float, fake: bool = True, from_s: float | None = None,
-    to_s: float | None = None, system: str = "",
+    to_s: float | None = None, system: str = "", source: str = "",
 ) -> Watched:  # fmt: skip
-    row = Row(line=2, fake=fake, path=Path("long.mp4"), from_s=from_s, to_s=to_s, system=system)
+    row = Row(
+        line=2, fake=fake, path=Path("long.mp4"), from_s=from_s, to_s=to_s, system=system,
+        source=source,
+    )  # fmt: skip
     return Watched(row, media_s, 10, tuple(Opened(at, "voice_spoof") for at in at_s))
 
 
@@ -77,3 +87,38 @@ def test_what_nothing_was_there_to_measure_is_none() -> None:
     assert found["first_alert_s_median"] is None
     assert found["alerts_per_hour"] is None
     assert found["detected"] == 0
+
+
+def test_a_fake_counts_once_and_every_false_alert_counts() -> None:
+    some = [
+        watched(60.0, 35.0, 45.0, from_s=30.0),
+        watched(60.0, 10.0, 12.0, 40.0, from_s=30.0),
+        watched(60.0, from_s=30.0),
+        watched(60.0, 50.0, fake=False),
+    ]
+    found = figures(some)
+    assert found["recall"] == pytest.approx(2 / 3)
+    assert found["precision"] == pytest.approx(2 / 5)
+    assert found["f1"] == pytest.approx(2 * (2 / 3) * (2 / 5) / (2 / 3 + 2 / 5))
+    # Wilson's interval of 2 of 3 and 2 of 5, worked out by hand.
+    ends = [found[f"{name}_{end}"] for name in ("recall", "precision") for end in ("low", "high")]
+    assert ends == pytest.approx([0.2077, 0.9385, 0.1176, 0.7693], abs=1e-3)
+
+
+def test_without_fakes_there_is_neither_recall_nor_f1() -> None:
+    found = figures([watched(60.0, fake=False)])
+    assert (found["recall"], found["precision"], found["f1"]) == (None, None, None)
+    assert found["recall_low"] is None
+
+
+def test_a_source_holds_its_fakes_and_its_clean_recordings() -> None:
+    some = [
+        watched(60.0, 40.0, from_s=30.0, source="yard"),
+        watched(60.0, 5.0, fake=False, source="yard"),
+        watched(60.0, fake=False, source="hall"),
+        watched(60.0, fake=False),
+    ]
+    found = {name: figures(one) for name, one in by_source(some).items()}
+    assert list(found) == ["hall", "yard"]
+    assert found["yard"]["precision"] == 0.5
+    assert found["hall"]["f1"] is None
