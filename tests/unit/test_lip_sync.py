@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-import streammon.demo
 from streammon.core.types import (
     AudioChunk,
     DetectionResult,
@@ -21,52 +19,13 @@ from streammon.core.types import (
     VideoFrame,
     Window,
 )
-from streammon.detectors.lip_signals import STEP_S, levels, spectrum
 from streammon.detectors.lip_sync import MOST_REMEMBERED, LipSync, LipSyncConfig
-from streammon.ingest.av_url import AvUrlConfig
 from streammon.pipelines.streams import Look, Stream
 from tests.drawn_face import Image, drawn_face
-from tests.fakes import RATE_HZ, ScriptedSource, WantAll, a_chunk, a_frame
+from tests.drawn_talker import talker
+from tests.fakes import ScriptedSource, a_chunk, a_frame
 
-DEMO = Path(streammon.demo.__file__).parent
 BOTH = frozenset({Modality.AUDIO, Modality.VIDEO})
-SECONDS = 12.0
-
-
-@cache
-def speech() -> tuple[AudioChunk, ...]:
-    """The beginning of the bundled clean speech."""
-    url = str(DEMO / "studio_clean.mp4")
-    source = AvUrlConfig(type="av_url", url=url).build(StreamId("cam"))
-    items = source.items(WantAll(frame_interval_s=None))
-    return tuple(item for item in items if isinstance(item, AudioChunk) and item.media_s < SECONDS)
-
-
-@cache
-def opening() -> tuple[float, ...]:
-    """How far a mouth that says it is open, at 25 pictures a second, in sixteenths."""
-    loud = levels(spectrum(np.concatenate([chunk.pcm for chunk in speech()]), RATE_HZ))[:, 0]
-    low, high = np.percentile(loud, [10, 95])
-    smooth = np.convolve(np.clip((loud - low) / (high - low), 0, 1), [0.25, 0.5, 0.25], "same")
-    return tuple(float(round(16 * one) / 16) for one in smooth)
-
-
-def talker(
-    *, late_s: float = 0.0, rate: int = 25, speaks: bool = True, size_px: int = 75, faces: int = 1
-) -> Iterator[Item]:
-    """A drawn face whose mouth follows the speech; the sound is `late_s` behind."""
-    sound = np.roll(np.concatenate([chunk.pcm for chunk in speech()]), round(late_s * RATE_HZ))
-    at, chunks = 0, list(speech())
-    for seq in range(int(SECONDS * rate)):
-        media_s = seq / rate
-        while chunks and chunks[0].media_s <= media_s:
-            chunk = chunks.pop(0)
-            yield replace(chunk, pcm=sound[at : at + len(chunk.pcm)])
-            at += len(chunk.pcm)
-        now = min(int(media_s / STEP_S), len(opening()) - 1)
-        image = drawn_face(opening()[now] if speaks else 0.2, size_px=size_px)
-        pictures = [image, *[drawn_face(0.0, size_px=size_px)] * (faces - 1)]
-        yield a_frame(seq, media_s=media_s, image_rgb=np.hstack(pictures))
 
 
 def results(items: Iterator[Item], **settings: Any) -> list[DetectionResult]:
