@@ -23,6 +23,14 @@ V = TypeVar("V")
 LONG_CHARACTERS = 20
 """Shorter lines are reactions: everybody says them, so being the same proves nothing."""
 LEAST_ACCOUNTS = 3
+LOOSER_FROM, LOOSER_TO, LOOSER = 50, 90, 10.0
+"""From so many to so many characters the least similarity falls, by so many percent: long lines
+that have nothing to do with each other are far less alike than short ones."""
+MOST_TEXTS = 3
+"""An account that said more different things than this is a person."""
+MOST_MERGED = 64
+MANY_WORDINGS = 8
+"""Of so many lines on, that they differ says all it can."""
 OVER_AFTER_S = 6.0
 """A group to which nobody has added for so long is over."""
 KNOWN_AFTER_S = 60.0
@@ -47,9 +55,10 @@ class Limits:
 
 @dataclass(slots=True)
 class Group:
-    """The recent lines that say the same."""
+    """The recent lines that say the same, or the few texts that the same accounts say in turn."""
 
     long: bool
+    leaders: set[str] = field(default_factory=set)
     messages: list[ChatMessage] = field(default_factory=list)
     accounts: dict[str, int] = field(default_factory=dict)
     tricks: dict[str, int] = field(default_factory=dict)
@@ -72,6 +81,20 @@ class Group:
         for trick in skeleton.tricks:
             self.tricks[trick] = self.tricks.get(trick, 0) + 1
 
+    def shares_accounts(self, other: Group) -> bool:
+        """Whether at least three, and half of those of the smaller, are the same."""
+        both = len(self.accounts.keys() & other.accounts.keys())
+        return both >= max(LEAST_ACCOUNTS, min(len(self.accounts), len(other.accounts)) / 2)
+
+    def take_in(self, other: Group) -> None:
+        self.leaders |= other.leaders
+        self.messages = sorted(self.messages + other.messages, key=lambda message: message.seq)
+        self.wordings |= other.wordings
+        self.disguised += other.disguised
+        for mine, others in ((self.accounts, other.accounts), (self.tricks, other.tricks)):
+            for name, count in others.items():
+                mine[name] = mine.get(name, 0) + count
+
 
 class ChatMemory:
     """What is remembered of one chat: its lines' skeletons, the groups' leaders, its accounts."""
@@ -82,7 +105,7 @@ class ChatMemory:
         self._lines: OrderedDict[str, tuple[Skeleton, str]] = OrderedDict()
         self._leader_of: OrderedDict[str, str] = OrderedDict()
         self._leaders: OrderedDict[str, None] = OrderedDict()
-        self._only_said: OrderedDict[str, str | None] = OrderedDict()
+        self._only_said: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._began_s: float | None = None
         self._heard_to = -1
         self._recent: deque[tuple[ChatMessage, Skeleton, str]] = deque(maxlen=limits.messages)
@@ -97,7 +120,9 @@ class ChatMemory:
                 self._began_s = message.media_s
             skeleton, leader = self._line(message.text)
             self._recent.append((message, skeleton, leader))
-            only = leader if self._only_said.get(message.author_id, leader) == leader else None
+            only = self._only_said.get(message.author_id, frozenset())
+            if len(only) <= MOST_TEXTS:
+                only |= {leader}
             _remember(self._only_said, message.author_id, only, most=self._limits.accounts)
         while self._recent and self._recent[0][0].media_s < now_s - self._limits.look_back_s:
             self._recent.popleft()
@@ -115,7 +140,8 @@ class ChatMemory:
                 continue
             group = groups.get(leader)
             if group is None:
-                group = groups[leader] = Group(long=len(leader) >= LONG_CHARACTERS)
+                long = len(leader) >= LONG_CHARACTERS
+                group = groups[leader] = Group(long=long, leaders={leader})
             group.add(message, skeleton)
         return [group for group in groups.values() if len(group.accounts) >= LEAST_ACCOUNTS]
 
@@ -125,7 +151,7 @@ class ChatMemory:
             return None
         fresh = 0
         for account in group.accounts:
-            fresh += self._only_said.get(account, "") is not None
+            fresh += self._only_said.get(account, frozenset()) <= group.leaders
         return fresh / len(group.accounts)
 
     def _line(self, text: str) -> tuple[Skeleton, str]:
@@ -144,8 +170,10 @@ class ChatMemory:
             return skeleton
         leader = self._leader_of.get(skeleton)
         if leader is None:
+            over = (len(skeleton) - LOOSER_FROM) / (LOOSER_TO - LOOSER_FROM)
+            alike = self._limits.alike - LOOSER * min(1.0, max(0.0, over))
             near = process.extractOne(
-                skeleton, self._leaders.keys(), scorer=fuzz.ratio, score_cutoff=self._limits.alike
+                skeleton, self._leaders.keys(), scorer=fuzz.ratio, score_cutoff=alike
             )
             leader = skeleton if near is None else str(near[0])
             _remember(self._leader_of, skeleton, leader, most=self._limits.skeletons)
@@ -171,17 +199,36 @@ def weigh(group: Group, fresh_share: float | None) -> float:
     log_odds = -5.0 if group.long else -7.0
     log_odds += min(2.5, math.log2(accounts / 2))
     log_odds += min(1.5, 0.6 * math.log2(lines / LEAST_ACCOUNTS))
-    log_odds += min(2.0, math.log2(lines / accounts))
+    again = math.log2(lines / accounts)
+    log_odds += min(3.0, 1.3 * again) if group.long else min(2.0, again)
     log_odds += 3.0 * min(1.0, 2.0 * group.disguised / lines)
     if group.long:
-        log_odds += 1.5 * min(1.0, 2.0 * (len(group.wordings) - 1) / lines)
+        varied = min(1.0, 2.0 * (len(group.wordings) - len(group.leaders)) / lines)
+        log_odds += 2.5 * varied * min(1.0, lines / MANY_WORDINGS)
     if fresh_share is not None:
         log_odds += 2.5 * max(0.0, 2.0 * fresh_share - 1.0)
     return 1.0 / (1.0 + math.exp(-log_odds))
 
 
+def merged(groups: Iterable[Group]) -> list[Group]:
+    """The groups, with those of long lines made one where the same accounts say them.
+
+    Bots that take turns with a few texts are one flood and not a few small ones.
+    """
+    kept: list[Group] = []
+    for group in sorted(groups, key=lambda group: -len(group.messages)):
+        known = (one for one in kept[:MOST_MERGED] if one.long and one.shares_accounts(group))
+        host = next(known, None) if group.long else None
+        if host is None:
+            kept.append(group)
+        else:
+            host.take_in(group)
+    return kept
+
+
 def strongest(memory: ChatMemory, *, now_s: float) -> list[tuple[float, Group]]:
     """Each group that is still growing, with its weight; the heaviest first, then the earliest."""
-    growing = [group for group in memory.groups() if group.end_s >= now_s - OVER_AFTER_S]
+    groups = merged(memory.groups())
+    growing = [group for group in groups if group.end_s >= now_s - OVER_AFTER_S]
     weighed = [(weigh(group, memory.fresh_share(group)), group) for group in growing]
-    return sorted(weighed, key=lambda pair: -pair[0])
+    return sorted(weighed, key=lambda pair: (-pair[0], pair[1].start_s))

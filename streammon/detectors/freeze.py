@@ -42,7 +42,7 @@ MODEL = "freeze-1"
 Cause = Literal["frozen", "black", "slate", "looped", "silent", "stuck"]
 CAUSES: tuple[Cause, ...] = ("frozen", "black", "slate", "looped", "silent", "stuck")
 
-VIDEO_WINDOW = WindowSpec(length=2.0, overlap=1.0, frame_interval_s=0.5)
+VIDEO_WINDOW = WindowSpec(length=2.0, overlap=1.0, frame_interval_s=0.25)
 CALM_FRAME_INTERVAL_S = 4.0
 AUDIO_WINDOW = WindowSpec(length=2.0, overlap=0.5)
 LEAST_FRAMES = 3
@@ -69,7 +69,7 @@ class FreezeConfig(AdapterConfig):
     frozen_after_s: PositiveFloat = 2.0
     black_after_s: PositiveFloat = 4.0
     slate_after_s: PositiveFloat = 5.0
-    silent_after_s: PositiveFloat = 15.0
+    silent_after_s: PositiveFloat = 13.0
     stuck_after_s: PositiveFloat = 4.0
     loop_shortest_s: float = Field(3.0, ge=1.5, le=30.0)
     """Movement that comes back faster than this is never called a loop."""

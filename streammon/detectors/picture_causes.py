@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streammon.detectors.finding import Finding, grown
-from streammon.detectors.picture_history import PictureHistory
+from streammon.detectors.picture_history import PictureHistory, StillRun
 from streammon.detectors.recurrence import recurrence_in
 
 MOST_BLACK, MOST_SLATE, MOST_FROZEN, MOST_LOOPED = 0.95, 0.9, 0.98, 0.97
@@ -13,6 +13,7 @@ MOST_IF_NEVER_ALIVE = 0.4
 MOST_IF_NATURAL = 0.45
 MOST_IF_ALWAYS_LOOPED = 0.8
 HALF_LOOPED_S = 5.0
+OVERLAID_TIMES = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,34 +40,41 @@ def picture_findings(history: PictureHistory, times: PictureTimes) -> list[Findi
         lasted_s = now_s - history.slate_since_s
         confidence = grown(lasted_s, half_s=times.slate_s, most=MOST_SLATE)
         return [Finding("slate", confidence, {"for_s": round(lasted_s, 2)})]
-    if history.still.since_s is not None:
-        return [_frozen(history, times, now_s)]
-    looped = _looped(history, times)
-    return [] if looped is None else [looped]
+    runs = ((history.still, False), (history.still_inside, True))
+    frozen = [
+        _frozen(still, times, now_s, overlaid=overlaid)
+        for still, overlaid in runs
+        if still.since_s is not None
+    ]
+    looped = None if history.still.since_s is not None else _looped(history, times)
+    found = [max(frozen, key=lambda each: each.confidence)] if frozen else []
+    return found if looped is None else [*found, looped]
 
 
-def _frozen(history: PictureHistory, times: PictureTimes, now_s: float) -> Finding:
-    """A picture that lived and stands still for longer than it ever did.
+def _frozen(still: StillRun, times: PictureTimes, now_s: float, *, overlaid: bool) -> Finding:
+    """A picture that lived and stands still for longer than it is used to.
 
     A clean screen share or a slide stands still too, and a codec may take a quiet scene's noise
-    away: what never lived, or stood still as long before, proves little.
+    away: what never lived, was put up as it is, or often stood still as long, proves little.
+    Where only the margins move, a small movement there may be all that lives: that needs longer.
     """
-    still = history.still
     lasted_s = now_s - (now_s if still.since_s is None else still.since_s)
-    earlier_s = still.longest_earlier_s(now_s)
-    if still.seen_alive:
-        half_s, most = max(times.frozen_s, 2 * earlier_s), MOST_FROZEN
+    frozen_s = times.frozen_s * (OVERLAID_TIMES if overlaid else 1.0)
+    lived = still.seen_alive and not still.shown_anew
+    if lived:
+        half_s, most = max(frozen_s, 2 * still.habit_s(now_s)), MOST_FROZEN
     elif times.camera:
-        half_s, most = 2 * times.frozen_s, MOST_FROZEN
+        half_s, most = 2 * frozen_s, MOST_FROZEN
     else:
-        half_s, most = 6 * times.frozen_s, MOST_IF_NEVER_ALIVE
+        half_s, most = 6 * frozen_s, MOST_IF_NEVER_ALIVE
     return Finding(
         "frozen",
         grown(lasted_s, half_s=half_s, most=most),
         {
             "for_s": round(lasted_s, 2),
-            "lived_before": still.seen_alive,
-            "longest_still_before_s": round(earlier_s, 2),
+            "lived_before": lived,
+            "longest_still_before_s": round(still.longest_earlier_s(now_s), 2),
+            "margins_move": overlaid,
         },
     )
 
@@ -78,7 +86,7 @@ def _looped(history: PictureHistory, times: PictureTimes) -> Finding | None:
     began it may be a pendulum or a flag, and when something comes back fast it proves little.
     """
     found = recurrence_in(
-        history.glimpses, shortest_s=times.loop_shortest_s, natural_s=times.loop_natural_s
+        history.moments, shortest_s=times.loop_shortest_s, natural_s=times.loop_natural_s
     )
     if found is None:
         return None

@@ -6,59 +6,61 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from streammon.core.types import VideoFrame
-from streammon.detectors.picture_signals import Change, Grey, Look, change_between, look_at
+from streammon.detectors.picture_signals import (
+    REFRESH_PEAK,
+    Change,
+    Look,
+    Thumb,
+    change_between,
+    change_inside,
+    likeness,
+    look_at,
+)
 
-MOST_PICTURES = 256
-THINNED_TO_S = 0.4
+MOST_PICTURES = 480
+MOMENTS_S = 0.2
 """Pictures closer together than this are left out: more of them would say nothing new."""
-
-STILL_TOUCHED = 0.01
-STILL_PEAK = 4.0
-REFRESH_PEAK = 12.0
-REFRESH_SPREAD = 1.5
-"""Measured on x264 at CRF 23 to 33 and 200 kbit/s: a picture that stands still changes less than
-the first two within a group of pictures, and less than the others where a keyframe draws it anew.
-"""
+COMPARED_S = 0.4
+"""Pictures closer together than this are not compared: a codec has not drawn them anew."""
 
 ALIVE_S = 3.0
 """Shorter movement may be the turn of a slide."""
 MOST_REFRESHED = 3
 """A keyframe lies between two pictures at most twice in a row; more is sensor noise."""
 EARLIER_S = 600.0
+TURN_S = 2.5
+"""The longest fade from one shown picture to the next."""
+SETTLED_S = 8.0
+"""For so long a codec may work out a picture that was put up."""
+TURN_SPREAD = 8.0
+TURN_TIMES = 4.0
+"""A new picture changes more than so many levels, and so many times what changed before."""
+TURN_LIKENESS = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One remembered picture."""
+
+    at_s: float
+    thumb: Thumb
 
 
 @dataclass(frozen=True, slots=True)
 class Glimpse:
-    """One remembered picture and how it came about from the one before."""
+    """One picture that was compared, and how it came about from the one compared before."""
 
     at_s: float
-    thumb: Grey
+    thumb: Thumb
     black: bool
     slate: bool
     change: Change | None
     """`None` for the first picture, and after a gap or a change of size."""
-
-    @property
-    def still(self) -> bool:
-        """Nothing but codec noise since the picture before."""
-        change = self.change
-        return change is not None and change.touched < STILL_TOUCHED and change.peak <= STILL_PEAK
-
-    @property
-    def refreshed(self) -> bool:
-        """Too much changed for a still picture, but no more than a keyframe may change."""
-        change = self.change
-        return (
-            change is not None
-            and not self.still
-            and change.peak <= REFRESH_PEAK
-            and change.spread <= REFRESH_SPREAD
-        )
-
-    @property
-    def lively(self) -> bool:
-        return self.change is not None and not self.still and not self.refreshed
+    inside: Change | None = None
+    """The change without the margins, likewise."""
 
 
 class StillRun:
@@ -68,36 +70,47 @@ class StillRun:
         self.since_s: float | None = None
         self.seen_alive = False
         """Something moved, or sensor noise was there, for `ALIVE_S` without a break."""
+        self.shown_anew = False
+        """The picture that stands still is not the one that moved: another was put up."""
         self._alive_since_s: float | None = None
         self._refreshed_in_a_row = 0
         self._earlier: deque[tuple[float, float]] = deque(maxlen=64)
 
     def longest_earlier_s(self, now_s: float) -> float:
         """The longest stretch of stillness that ended by itself in the last ten minutes."""
-        return max(
-            (lasted_s for ended_s, lasted_s in self._earlier if ended_s >= now_s - EARLIER_S),
-            default=0.0,
-        )
+        return max(self._earlier_s(now_s), default=0.0)
+
+    def habit_s(self, now_s: float) -> float:
+        """How long it has stood still by habit: the second longest of these stretches.
+
+        Once is no habit: after one freeze the next is found in about the time that one lasted.
+        """
+        longest, second = [*sorted(self._earlier_s(now_s), reverse=True)[:2], 0.0, 0.0][:2]
+        return max(longest / 2, second)
 
     def gap(self) -> None:
         self.since_s = self._alive_since_s = None
+        self.shown_anew = False
         self._refreshed_in_a_row = 0
 
-    def advance(self, before_s: float, glimpse: Glimpse) -> None:
-        """`before_s` is when the picture before `glimpse` was."""
-        self._refreshed_in_a_row = self._refreshed_in_a_row + 1 if glimpse.refreshed else 0
-        if glimpse.still:
+    def advance(self, before_s: float, now_s: float, change: Change) -> None:
+        """`before_s` is when the picture before was, from which `change` came about at `now_s`."""
+        self._refreshed_in_a_row = self._refreshed_in_a_row + 1 if change.refreshed else 0
+        if change.still:
             self._alive_since_s = None
             self.since_s = before_s if self.since_s is None else self.since_s
             return
         if self._alive_since_s is None:
             self._alive_since_s = before_s
-        if glimpse.at_s - self._alive_since_s >= ALIVE_S:
+        if now_s - self._alive_since_s >= ALIVE_S:
             self.seen_alive = True
         noisy_again = self._refreshed_in_a_row >= MOST_REFRESHED
-        if self.since_s is not None and (glimpse.lively or noisy_again):
+        if self.since_s is not None and (change.lively or noisy_again):
             self._earlier.append((before_s, before_s - self.since_s))
             self.since_s = None
+
+    def _earlier_s(self, now_s: float) -> list[float]:
+        return [lasted for ended_s, lasted in self._earlier if ended_s >= now_s - EARLIER_S]
 
 
 class PictureHistory:
@@ -107,37 +120,73 @@ class PictureHistory:
         self._keep_s = keep_s
         self._gap_s = gap_s
         self._newest: Look | None = None
+        self.moments: deque[Moment] = deque(maxlen=MOST_PICTURES)
         self.glimpses: deque[Glimpse] = deque(maxlen=MOST_PICTURES)
         self.still = StillRun()
+        self.still_inside = StillRun()
+        """The same of the picture without its margins, where clocks and tickers run on."""
         self.black_since_s: float | None = None
         self.slate_since_s: float | None = None
 
     def add(self, frames: Iterable[VideoFrame]) -> None:
         """Take what is newer than all before. Damaged frames are left out."""
         for frame in frames:
-            last_s = self.glimpses[-1].at_s if self.glimpses else None
-            if frame.damaged or (last_s is not None and frame.media_s < last_s + THINNED_TO_S):
+            moment_s = self.moments[-1].at_s if self.moments else None
+            if frame.damaged or (moment_s is not None and frame.media_s < moment_s + MOMENTS_S):
                 continue
             look = look_at(frame.image_rgb)
-            change = None
+            self.moments.append(Moment(frame.media_s, look.thumb))
+            while self.moments[0].at_s < frame.media_s - self._keep_s:
+                self.moments.popleft()
+            last_s = self.glimpses[-1].at_s if self.glimpses else None
+            if last_s is not None and frame.media_s < last_s + COMPARED_S:
+                continue
+            change = inside = None
             if self._newest and last_s is not None and frame.media_s - last_s <= self._gap_s:
                 change = change_between(self._newest, look)
+                inside = change_inside(self._newest, look)
             self._newest = look
-            self._append(Glimpse(frame.media_s, look.thumb, look.black, look.slate, change))
+            self._append(Glimpse(frame.media_s, look.thumb, look.black, look.slate, change, inside))
 
     def _append(self, glimpse: Glimpse) -> None:
         last_s = self.glimpses[-1].at_s if self.glimpses else glimpse.at_s
         self.glimpses.append(glimpse)
         while self.glimpses[0].at_s < glimpse.at_s - self._keep_s:
             self.glimpses.popleft()
-        if glimpse.change is None:
+        if glimpse.change is None or glimpse.inside is None:
             self.still.gap()
+            self.still_inside.gap()
             self.black_since_s = self.slate_since_s = None
         else:
-            self.still.advance(last_s, glimpse)
-        quiet = glimpse.slate and not glimpse.lively
+            changes = ((self.still, glimpse.change), (self.still_inside, glimpse.inside))
+            for run, change in changes:
+                stood = run.since_s is not None
+                run.advance(last_s, glimpse.at_s, change)
+                if run.since_s is not None and not stood:
+                    run.shown_anew = self._turned()
+        quiet = glimpse.slate and (glimpse.change is None or not glimpse.change.lively)
         self.black_since_s = _since(self.black_since_s, glimpse.at_s, lasts=glimpse.black)
         self.slate_since_s = _since(self.slate_since_s, glimpse.at_s, lasts=quiet)
+
+    def _turned(self) -> bool:
+        """Whether the newest picture was put up, by a cut or a fade, and has not moved since.
+
+        While a codec works a new picture out, it changes, but no more than a keyframe may.
+        """
+        newest, now_s = self.glimpses[-1], self.glimpses[-2].at_s
+        changes = [(one.at_s, one.inside) for one in self.glimpses if one.inside]
+        usual = [change.spread for at_s, change in changes if at_s < now_s - SETTLED_S][-20:]
+        turn = max(TURN_SPREAD, TURN_TIMES * float(np.median(usual)) if usual else 0.0)
+        recent = [one for one in changes if one[0] >= now_s - SETTLED_S]
+        turned_s = max((at_s for at_s, change in recent if change.spread >= turn), default=None)
+        if turned_s is None:
+            return False
+        since = [change for at_s, change in recent if turned_s < at_s <= now_s - TURN_S]
+        if any(change.peak > REFRESH_PEAK for change in since):
+            return False
+        before = (one for one in reversed(self.glimpses) if one.at_s < turned_s - TURN_S)
+        old = next(before, None)
+        return old is not None and likeness(old.thumb, newest.thumb) < TURN_LIKENESS
 
 
 def _since(since_s: float | None, now_s: float, *, lasts: bool) -> float | None:

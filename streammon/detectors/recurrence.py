@@ -1,9 +1,9 @@
 """Finds that the newest pictures were all there before, one fixed time ago: a replayed loop.
 
-The pictures are samples, half a second apart, of something that moves; a replay is sampled at
-other moments each round. So a picture is not compared with the old pictures but with the straight
-lines between each two neighbours of them, in the space of small pictures. Where movement is too
-fast for that, the replay is found at the multiple of its length that comes closest to the
+The pictures are samples, a quarter of a second apart, of something that moves; a replay is sampled
+at other moments each round. So a picture is not compared with the old pictures but with the
+straight lines between each two neighbours of them, in the space of small pictures. Where movement
+is too fast for that, the replay is found at the multiple of its length that comes closest to the
 sampling grid, some rounds later.
 """
 
@@ -15,19 +15,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.detectors.picture_history import Glimpse
+from streammon.detectors.picture_history import Moment
 
 RECENT = (24, 20, 16, 12, 10, 8)
 """How many of the newest pictures must have been there before; the most that hold count."""
-NEAR = 0.35
-"""A picture was there before when its distance is at most this share of the usual distance."""
+ASKED_EVERY_S = 0.5
+"""Pictures closer together are remembered, so that the lines are short, but not asked about."""
+NEAR = 0.25
+"""A picture was there before when its distance is at most this share of the usual distance..."""
+NEAR_OWN = 0.3
+"""... and at most this share of how far pictures a second apart are from each other. Slow movement,
+or little of it, comes near to where it was now and then, but seldom as near as that."""
 MOST_STEP_S = 1.05
 """Pictures further apart than this cannot be joined by a line."""
-LEAST_MOTION_LEVELS = 0.6
+LEAST_MOTION_LEVELS = 0.5
 LEAST_SHARE = 0.6
 LEAST_MOVING = 0.6
-NATURAL_RATIO = 0.55
-LEAST_UNLIKE = 4
+NATURAL = 1.5
+"""What comes back within this many times the distance of a replay may move so by nature."""
+LEAST_UNLIKE_S = 2.0
+LEAST_CONTRAST_LEVELS = 2.0
 
 Pictures = NDArray[np.float32]
 
@@ -47,67 +54,86 @@ class Recurrence:
 
 
 def recurrence_in(
-    glimpses: Sequence[Glimpse], *, shortest_s: float, natural_s: float
+    moments: Sequence[Moment], *, shortest_s: float, natural_s: float
 ) -> Recurrence | None:
-    """The replay that is going on at the end of `glimpses`, if one is.
+    """The replay that is going on at the end of `moments`, if one is.
 
     Nothing is found in a picture without movement, nor where movement never comes back. Lags
     below `shortest_s` are not looked at; movement that repeats within `natural_s` is marked.
     """
-    times = np.array([glimpse.at_s for glimpse in glimpses])
+    times = np.array([moment.at_s for moment in moments])
     if len(times) < RECENT[-1] + 4:
         return None
     step_s = float(np.median(np.diff(times)))
     if step_s > MOST_STEP_S:
         return None
-    thumbs = np.stack([glimpse.thumb for glimpse in glimpses]).reshape(len(times), -1)
-    pictures = thumbs.astype(np.float32)
-    newest = min(RECENT[0], len(times) // 2)
-    ratio, usual = _ratios(times, pictures, newest=newest, step_s=step_s)
+    pictures = _evenly_lit(np.stack([moment.thumb for moment in moments]))
+    stride = max(1, round(ASKED_EVERY_S / step_s))
+    asked = np.arange(len(times) - 1, len(times) // 2 - 1, -stride)[: RECENT[0]][::-1]
+    distance, usual = _distances(times, pictures, asked=asked, step_s=step_s)
     if usual < LEAST_MOTION_LEVELS:
         return None
-    steps = np.sqrt(((pictures[-newest:] - pictures[-newest - 1 : -1]) ** 2).mean(axis=1))
-    moving = steps >= max(LEAST_MOTION_LEVELS, 0.2 * usual)
-    ratio[:, : max(2, int(shortest_s / step_s))] = np.inf
+    second = max(1, round(1.0 / step_s))
+    own = _apart(pictures[asked], pictures[np.maximum(asked - second, 0)])
+    moving = own >= max(LEAST_MOTION_LEVELS, 0.2 * usual)
+    distance[:, : max(2, int(shortest_s / step_s))] = np.inf
     for count in RECENT:
-        if count > newest or moving[-count:].mean() < LEAST_MOVING:
+        if count > len(asked) or moving[-count:].mean() < LEAST_MOVING:
             continue
-        middle = np.median(ratio[-count:], axis=0)
-        share = (ratio[-count:] < NEAR).mean(axis=0)
+        limit = min(NEAR * usual, NEAR_OWN * float(np.median(own[-count:])))
+        middle = np.median(distance[-count:], axis=0)
+        share = (distance[-count:] < limit).mean(axis=0)
         best = int(np.argmax(share))
-        if share[best] < LEAST_SHARE or middle[best] >= NEAR:
+        if share[best] < LEAST_SHARE or middle[best] >= limit:
             continue
         back = _looking_back(times, pictures, lag_s=(best + 0.5) * step_s)
         fast = middle[: int(natural_s / step_s)]
-        unlike = np.isfinite(back.distance) & (back.distance > 2 * NEAR * usual)
+        unlike = np.isfinite(back.distance) & (back.distance > 2 * limit)
+        before = unlike[: -count * stride]
         return Recurrence(
-            lag_s=round(float(np.median(back.lag_s[-count:])), 2),
-            matched_s=round(count * step_s, 2),
-            distance=round(float(middle[best]), 3),
-            onset_seen=int(np.count_nonzero(unlike[:-count])) >= LEAST_UNLIKE,
-            natural=float(fast.min(initial=np.inf)) < NATURAL_RATIO,
+            lag_s=round(float(np.median(back.lag_s[asked[-count:]])), 2),
+            matched_s=round(count * stride * step_s, 2),
+            distance=round(float(middle[best]) / usual, 3),
+            onset_seen=int(np.count_nonzero(before)) * step_s >= LEAST_UNLIKE_S,
+            natural=float(fast.min(initial=np.inf)) < NATURAL * limit,
         )
     return None
 
 
-def _ratios(
-    times: NDArray[np.float64], pictures: Pictures, *, newest: int, step_s: float
-) -> tuple[Pictures, float]:
-    """Per newest picture (rows) and lag (columns, one per step): distance over the usual distance.
+def _evenly_lit(thumbs: NDArray[np.float32]) -> Pictures:
+    """Every picture as one row, at the same brightness and contrast.
 
-    Also the usual distance itself: the median over all lags of a second or more.
+    Light that rises and falls is movement in one dimension, which passes everywhere again and
+    again; and a replay may be darker than what it replays.
     """
-    distance, lag_s = _to_lines(times[-newest:], pictures[-newest:], times, pictures)
+    rows = thumbs.reshape(len(thumbs), -1).astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    contrast = np.maximum(rows.std(axis=1, keepdims=True), np.float32(LEAST_CONTRAST_LEVELS))
+    return np.asarray(rows * (np.median(contrast) / contrast), np.float32)
+
+
+def _apart(one: Pictures, other: Pictures) -> Pictures:
+    """RMS distance of each picture to the other in the same place."""
+    return np.asarray(np.sqrt(((one - other) ** 2).mean(axis=1)), np.float32)
+
+
+def _distances(
+    times: NDArray[np.float64], pictures: Pictures, *, asked: NDArray[np.intp], step_s: float
+) -> tuple[Pictures, float]:
+    """Per picture that is asked about (rows) and lag (columns, one per step): the distance.
+
+    Also the usual distance: the median over all lags of a second or more.
+    """
+    distance, lag_s = _to_lines(times[asked], pictures[asked], times, pictures)
     usual = float(np.median(distance[lag_s >= 1.0])) if (lag_s >= 1.0).any() else 0.0
     columns = int((times[-1] - times[0]) / step_s)
-    nearest = np.full((newest, columns + 2), np.inf, np.float32)
+    nearest = np.full((len(asked), columns + 2), np.inf, np.float32)
     column = np.round(lag_s / step_s).astype(np.int64)
-    row = np.broadcast_to(np.arange(newest)[:, None], column.shape)
+    row = np.broadcast_to(np.arange(len(asked))[:, None], column.shape)
     inside = (column > 0) & (column < columns)
     np.minimum.at(nearest, (row[inside], column[inside]), distance[inside])
     # A true lag lies between two columns, and samples fall to either side of it.
-    nearest = np.minimum(nearest[:, :-1], nearest[:, 1:])
-    return nearest / np.float32(max(usual, 1e-6)), usual
+    return np.minimum(nearest[:, :-1], nearest[:, 1:]), usual
 
 
 def _to_lines(

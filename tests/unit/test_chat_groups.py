@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streammon.detectors.chat_groups import ChatMemory, Group, Limits, strongest, weigh
+from streammon.detectors.chat_groups import (
+    ChatMemory,
+    Group,
+    Limits,
+    merged,
+    strongest,
+    weigh,
+)
 from streammon.detectors.skeleton import Skeleton, Skeletons
 from tests.chatter import Said, messages, talk
 from tests.fakes import a_message
@@ -113,3 +120,22 @@ def test_more_disguise_and_more_wordings_never_weigh_less(
     less = weigh(group_of(lines, accounts), None)
     more = weigh(group_of(lines, accounts, disguised=disguised, wordings=wordings), None)
     assert 0.0 < less <= more < 1.0
+
+
+def test_a_few_texts_that_the_same_accounts_say_in_turn_are_one_group() -> None:
+    other = "and now something about a river that nobody asked for"
+    turns: list[Said] = [(float(n), f"u{n % 4}", (LONG, other)[n // 4 % 2]) for n in range(16)]
+    (group,) = merged(memory(turns).groups())
+    assert (len(group.messages), len(group.accounts), len(group.leaders)) == (16, 4, 2)
+    assert [message.seq for message in group.messages] == list(range(16))
+    apart = [(at_s, f"{who}{text[:3]}", text) for at_s, who, text in turns]
+    assert len(merged(memory(apart).groups())) == 2
+
+
+def test_accounts_that_say_a_few_flooded_texts_in_turn_are_new_all_the_same() -> None:
+    other = "and now something about a river that nobody asked for"
+    before: list[Said] = [(float(n), "anna", f"line {n}") for n in range(70)]
+    turns: list[Said] = [(70 + n, f"u{n % 4}", (LONG, other)[n // 4 % 2]) for n in range(16)]
+    kept = memory(before + turns, now_s=90.0)
+    (group,) = merged(group for group in kept.groups() if group.long)
+    assert kept.fresh_share(group) == 1.0

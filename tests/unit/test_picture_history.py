@@ -73,4 +73,35 @@ def test_pictures_are_thinned_seen_once_and_damaged_ones_left_out() -> None:
 def test_the_past_is_forgotten_and_never_more_than_so_many_are_kept() -> None:
     kept = history(moving(60), keep_s=10.0)
     assert kept.glimpses[0].at_s == 59 * STEP_S - 10.0
-    assert len(history([room()[::40, ::40]] * 400, keep_s=1e6).glimpses) == MOST_PICTURES
+    long = history([room()[::40, ::40]] * (MOST_PICTURES + 20), keep_s=1e6)
+    assert len(long.glimpses) == len(long.moments) == MOST_PICTURES
+
+
+def test_a_picture_that_was_put_up_is_not_the_one_that_lived() -> None:
+    stopped = history(moving(20) + [moving(20)[-1]] * 6)
+    put_up = history(moving(20) + [room()] * 6)
+    assert stopped.still.seen_alive
+    assert not stopped.still.shown_anew
+    assert put_up.still.seen_alive
+    assert put_up.still.shown_anew
+
+
+def test_under_a_clock_that_runs_on_the_inside_stands_still() -> None:
+    pictures = []
+    for number, picture in enumerate(moving(20) + [moving(20)[-1]] * 8):
+        clock = picture.copy()
+        clock[:40, 10 : 60 + 9 * (number % 7)] = 250
+        pictures.append(clock)
+    kept = history(pictures)
+    assert kept.still.since_s is None
+    assert kept.still_inside.since_s == 19 * STEP_S
+    assert kept.still_inside.seen_alive
+
+
+def test_once_is_no_habit() -> None:
+    room_s, stop = 8, [traffic(5.0)]
+    once = history(moving(10) + stop * room_s + moving(10))
+    twice = history((moving(10) + stop * room_s) * 2 + moving(10))
+    now_s = 40 * STEP_S
+    assert once.still.habit_s(now_s) == once.still.longest_earlier_s(now_s) / 2 > 0
+    assert twice.still.habit_s(now_s) == twice.still.longest_earlier_s(now_s)

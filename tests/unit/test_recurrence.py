@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from streammon.detectors.picture_history import Glimpse
+from streammon.detectors.picture_history import Moment
 from streammon.detectors.recurrence import Recurrence, recurrence_in
 from tests.scenes import wander
 
@@ -16,7 +16,7 @@ def glimpses(
     *,
     step_s: float = 0.5,
     jitter_s: float = 0.0,
-) -> list[Glimpse]:
+) -> list[Moment]:
     """Three blobs wander over a small picture; what is shown at a time is up to `moment_of`."""
     rng = np.random.default_rng(1)
     seen = []
@@ -30,12 +30,12 @@ def glimpses(
             down = 4.5 + 3 * wander(time_s, 20 + blob)
             light += 110 * np.exp(-((x - across) ** 2 + (y - down) ** 2) / 5)
         light += rng.normal(0, 0.5, light.shape)
-        thumb = np.asarray(np.clip(light, 0, 255), np.uint8)
-        seen.append(Glimpse(at_s, thumb, black=False, slate=False, change=None))
+        thumb = np.asarray(np.clip(light, 0, 255), np.float32)
+        seen.append(Moment(at_s, thumb))
     return seen
 
 
-def search(seen: list[Glimpse]) -> Recurrence | None:
+def search(seen: list[Moment]) -> Recurrence | None:
     return recurrence_in(seen, shortest_s=3.0, natural_s=10.0)
 
 
