@@ -5,7 +5,7 @@ works in any language. It cannot see a flood of texts that have nothing in commo
 paraphrases), one account that floods alone, fewer than three accounts, or a slow campaign whose
 lines lie further apart than it looks back. Copypasta that very many new viewers post at once,
 word for word, can look like a flood. Lines under twenty characters count only with disguises or
-dogged repetition.
+dogged repetition. Its card: `models/chat_flood.md`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from streammon.detectors.stream_memory import StreamMemory
 from streammon.registry import AdapterConfig
 
 KIND = "chat_flood"
-MODEL = "chat-flood-1"
+MODEL = "chat-flood-2"
 WINDOW_S, HOP_S = 2.0, 1.0
 MOST_SHOWN = 3
 SAMPLES_SHOWN = 5

@@ -3,12 +3,14 @@
 No training and no weights: signal statistics over windows, remembered per stream. `details.cause`
 says what was found; the confidence grows with the time for which it lasts.
 
-What it cannot see: a picture that stands still under a clock or a logo that is drawn on later; a
-frozen quiet scene whose noise the codec had taken away before; a loop that is longer than its
-memory, mirrored, cut differently each round or laid under new sound; a loop in pictures more than
-a second apart (keyframes every two seconds still show black, slate and frozen pictures); digital
-silence that is a muted microphone, which sounds the same. Motion that repeats exactly by nature
-and fills the picture looks like a loop.
+What it cannot see: a picture that was put up by a cut or a fade and stands still from then on (a
+slide, a card, a photograph), unless `content: camera` promises that there is none; stillness under
+something that moves across the middle of the picture; a frozen quiet scene whose noise the codec
+had taken away before; a loop that is longer than its memory, mirrored or cut differently each
+round; a loop in pictures more than a second apart (keyframes every two seconds still show black,
+slate and frozen pictures); digital silence that is a muted microphone, which sounds the same.
+Motion that repeats exactly by nature and fills the picture looks like a loop. Its card:
+`models/freeze.md`.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from streammon.detectors.stream_memory import StreamMemory
 from streammon.registry import AdapterConfig
 
 KIND = "freeze"
-MODEL = "freeze-1"
+MODEL = "freeze-2"
 Cause = Literal["frozen", "black", "slate", "looped", "silent", "stuck"]
 CAUSES: tuple[Cause, ...] = ("frozen", "black", "slate", "looped", "silent", "stuck")
 
@@ -65,7 +67,7 @@ class FreezeConfig(AdapterConfig):
     rest_when_calm: bool = True
     """Look at keyframes only while a stream has been calm for half a minute: many streams cost
     little then. Frozen, black and slate pictures still show, and the first doubt brings every
-    half second back; a replayed loop does not show. False: every half second, always."""
+    quarter second back; a replayed loop does not show. False: every quarter second, always."""
     frozen_after_s: PositiveFloat = 2.0
     black_after_s: PositiveFloat = 4.0
     slate_after_s: PositiveFloat = 5.0
