@@ -22,7 +22,7 @@ Scene = Callable[[float], Picture]
 
 WIDTH, HEIGHT, FPS = 640, 360, 10
 RATE_HZ = 16_000
-SAMPLED_S = 0.5
+SAMPLED_S = 0.25
 STREAM = StreamId("scene")
 
 
@@ -154,7 +154,7 @@ def coded(pictures: Iterable[Picture], *, crf: int = 28) -> list[tuple[float, Pi
 
 
 def decoded(file: io.BytesIO | Path) -> list[tuple[float, Picture]]:
-    """Every picture of a file that a sampler half a second apart would take, with its time."""
+    """Every picture of a file that a sampler a quarter of a second apart would take, with its time."""
     found: list[tuple[float, Picture]] = []
     with av.open(file if isinstance(file, io.BytesIO) else str(file), "r") as container:
         for frame in container.decode(video=0):

@@ -39,6 +39,8 @@ TURN_SPREAD = 8.0
 TURN_TIMES = 4.0
 """A new picture changes more than so many levels, and so many times what changed before."""
 TURN_LIKENESS = 0.8
+LEAST_USUAL = 3
+"""With fewer changes before, what is usual is not known: then nothing was put up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,9 @@ class PictureHistory:
         newest, now_s = self.glimpses[-1], self.glimpses[-2].at_s
         changes = [(one.at_s, one.inside) for one in self.glimpses if one.inside]
         usual = [change.spread for at_s, change in changes if at_s < now_s - SETTLED_S][-20:]
-        turn = max(TURN_SPREAD, TURN_TIMES * float(np.median(usual)) if usual else 0.0)
+        if len(usual) < LEAST_USUAL:
+            return False
+        turn = max(TURN_SPREAD, TURN_TIMES * float(np.median(usual)))
         recent = [one for one in changes if one[0] >= now_s - SETTLED_S]
         turned_s = max((at_s for at_s, change in recent if change.spread >= turn), default=None)
         if turned_s is None:

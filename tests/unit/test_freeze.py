@@ -90,7 +90,7 @@ def test_who_often_stands_still_is_given_more_time() -> None:
 def test_frames_at_keyframes_only_still_show_a_freeze() -> None:
     """Two seconds apart, within one window that is long enough for them."""
     scene = scenes.frozen(scenes.traffic, from_s=8.0, to_s=30.0)
-    sparse = frames(coded(shot(scene, 26.0)))[::4]
+    sparse = frames(coded(shot(scene, 26.0)))[::8]
     detector = FreezeConfig().build("freeze")
     results = [
         detector.score([a_window(*sparse[max(0, at - 2) : at + 1])])[0] for at in range(len(sparse))
@@ -143,7 +143,7 @@ def test_a_fade_to_black_between_two_clips_is_no_fault() -> None:
 # --- looped ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("lag_s", "within_s"), [(4.0, 15.0), (5.3, 36.0)])
+@pytest.mark.parametrize(("lag_s", "within_s"), [(4.0, 15.0), (5.3, 15.0)])
 def test_a_replayed_loop_is_found_though_samples_fall_elsewhere_each_round(
     lag_s: float, within_s: float
 ) -> None:
