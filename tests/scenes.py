@@ -154,7 +154,7 @@ def coded(pictures: Iterable[Picture], *, crf: int = 28) -> list[tuple[float, Pi
 
 
 def decoded(file: io.BytesIO | Path) -> list[tuple[float, Picture]]:
-    """Every picture of a file that a sampler a quarter of a second apart would take, with its time."""
+    """Every picture of a file that is taken each quarter of a second, with its time."""
     found: list[tuple[float, Picture]] = []
     with av.open(file if isinstance(file, io.BytesIO) else str(file), "r") as container:
         for frame in container.decode(video=0):
