@@ -182,6 +182,15 @@ def test_the_command_runs_without_a_terminal(tmp_path: Path) -> None:
     assert done.stderr.startswith(f"streammon: {manifest}:2: label: 'what' is none of")
 
 
+INTERRUPTIBLE = """
+import signal, sys
+from streammon.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+"""`streammon`, even where whoever started the tests in the background had it ignore Ctrl-C."""
+
+
 @pytest.mark.timeout(120)
 def test_what_is_said_of_each_row_is_written_as_it_is_said_and_survives_an_interruption(
     tmp_path: Path,
@@ -190,13 +199,13 @@ def test_what_is_said_of_each_row_is_written_as_it_is_said_and_survives_an_inter
     line = json.dumps({"text": "the same words once more", "label": "human", "source": "here"})
     texts.write_text((line + "\n") * 40_000)
     scores = tmp_path / "scores.jsonl"
+    arguments = ["eval", str(texts), "--detector", "chat_flood", "--scores", str(scores)]
     program = subprocess.Popen(
-        [sys.executable, "-m", "streammon", "eval", str(texts), "--detector", "chat_flood",
-         "--scores", str(scores)],
+        [sys.executable, "-c", INTERRUPTIBLE, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )  # fmt: skip
+    )
     until_s = time.monotonic() + 60
     while not (scores.exists() and scores.stat().st_size) and time.monotonic() < until_s:
         time.sleep(0.02)
