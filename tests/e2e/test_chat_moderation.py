@@ -47,9 +47,7 @@ def talk(*, bot: bool, rounds: int) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("name", "kinds"), [("chat_clean.jsonl", set()), ("chat_flood.jsonl", {"chat_flood"})]
 )
-def test_the_demo_s_chats_get_what_they_deserve(
-    name: str, kinds: set[str], tmp_path: Path
-) -> None:
+def test_the_demo_s_chats_get_what_they_deserve(name: str, kinds: set[str], tmp_path: Path) -> None:
     assert {alert["kind"] for alert in alerts(DEMO / name, tmp_path / "out")} == kinds
 
 
