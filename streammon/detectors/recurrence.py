@@ -34,6 +34,7 @@ LEAST_MOVING = 0.6
 NATURAL = 1.5
 """What comes back within this many times the distance of a replay may move so by nature."""
 LEAST_UNLIKE_S = 2.0
+MOSTLY = 0.75
 LEAST_CONTRAST_LEVELS = 2.0
 
 Pictures = NDArray[np.float32]
@@ -94,10 +95,22 @@ def recurrence_in(
             lag_s=round(float(np.median(back.lag_s[asked[-count:]])), 2),
             matched_s=round(count * stride * step_s, 2),
             distance=round(float(middle[best]) / usual, 3),
-            onset_seen=int(np.count_nonzero(before)) * step_s >= LEAST_UNLIKE_S,
+            onset_seen=_lasting(before, least=max(1, round(LEAST_UNLIKE_S / step_s))),
             natural=float(fast.min(initial=np.inf)) < NATURAL * limit,
         )
     return None
+
+
+def _lasting(unlike: NDArray[np.bool_], *, least: int) -> bool:
+    """Whether most of so many pictures in a row were others.
+
+    Single ones are not enough: fast movement leaves the straight lines between samples now and
+    then, wherever in its swing the samples happen to fall.
+    """
+    if len(unlike) < least:
+        return False
+    counts = np.convolve(unlike.astype(np.int64), np.ones(least, np.int64), mode="valid")
+    return bool(counts.max() >= MOSTLY * least)
 
 
 def _evenly_lit(thumbs: NDArray[np.float32]) -> Pictures:
