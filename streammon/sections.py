@@ -115,6 +115,9 @@ class ServerConfig(Section):
     token: SecretStr | None = None
     """Bearer token; required when `host` is not a loopback address."""
     max_clients: PositiveInt = 200
+    detect: bool = True
+    """Judge content that is sent to `/detect`; false: there is no such page, and no second set of
+    models for it."""
 
     @model_validator(mode="after")
     def token_off_loopback(self) -> ServerConfig:

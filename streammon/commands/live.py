@@ -120,14 +120,19 @@ async def _monitor(
             origin=uuid.uuid4().hex,
         )
         if config.server.enabled:
-            panel = Panel(
-                building.build_detectors(config), device=config.scheduler.device, limits=LIMITS
-            )
-            detecting = await stack.enter_async_context(Detecting(panel, metrics))
+            detecting = None
+            if config.server.detect:
+                detecting = await stack.enter_async_context(_detecting(config, metrics))
             app = build_app(monitor.status, hub, metrics, config.server, detecting=detecting)
             url = await stack.enter_async_context(serving(app, config.server))
             announce(url)
         yield monitor
+
+
+def _detecting(config: MonitorConfig, metrics: Metrics) -> Detecting:
+    """What judges content that is sent here: detectors as the monitor's, of its own."""
+    detectors = building.build_detectors(config)
+    return Detecting(Panel(detectors, device=config.scheduler.device, limits=LIMITS), metrics)
 
 
 def _outbox_path(config: MonitorConfig) -> Path | str:

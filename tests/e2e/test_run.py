@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.e2e.program import streammon
@@ -137,6 +138,24 @@ def test_a_port_in_use_is_a_clear_error(tmp_path: Path) -> None:
             assert second.process.wait(30) == 1
         assert port in second.tail()
         assert program.stop() == 0
+
+
+def test_judging_what_is_sent_can_be_left_out(tmp_path: Path) -> None:
+    config = tmp_path / "monitor.yaml"
+    config.write_text(
+        'sources: {tv: {type: av_url, url: "lavfi:testsrc2=size=160x90:rate=5"}}\n'
+        "detectors: {freeze: {}}\n"
+        "server: {detect: false}\n"
+    )
+    with streammon(tmp_path, "run", str(config), "--port", "0", "--quiet") as program:
+        url = program.url()
+        asked = httpx.get(f"{url}/detect")
+        sent = httpx.post(f"{url}/detect", content=b"LOUD", headers={"Content-Type": "text/plain"})
+        offered = httpx.get(f"{url}/openapi.json").json()["paths"]
+        wall = httpx.get(url)
+        assert program.stop() == 0
+    assert (asked.status_code, sent.status_code, wall.status_code) == (404, 404, 200)
+    assert "/detect" not in offered
 
 
 def test_a_run_of_which_every_source_fails_for_good_ends_with_1_and_the_cause(
