@@ -50,7 +50,7 @@ class Judge:
             alerts = self.book.judge(result)
             evidence = self.book.evidence(result.stream, result.kind, result.participant)
             self._set_risk(result.stream, result.kind, evidence.level if evidence else 0.0)
-            self._tell_result(result)
+            self._tell_result(self.book.noted(result))
             for alert in alerts:
                 await self._alerts.send(alert)
 

@@ -6,7 +6,7 @@ Pure bookkeeping in media seconds. `incidents.IncidentBook` decides what to tell
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from streammon.core.ports import Rule
@@ -66,13 +66,20 @@ class Case:
         self.now_s = max(self.now_s, result.end_s)
         self.heard_s[voice] = self.now_s
         if result.confidence is not None:
-            self.scored.append(result)
+            self.scored.append(self.noted(result))
         for silent in [v for v, at in self.heard_s.items() if self.now_s - at > FORGOTTEN_AFTER_S]:
             del self.evidence[silent], self.heard_s[silent]
         alarm = any(evidence.alarm for evidence in self.evidence.values())
         clear = all(evidence.clear for evidence in self.evidence.values())
         self.alarm_since_s = _since(self.alarm_since_s, self.now_s) if alarm else None
         self.clear_since_s = _since(self.clear_since_s, self.now_s) if clear else None
+
+    def noted(self, result: DetectionResult) -> DetectionResult:
+        """The result, and among its details what was learnt of the source, if anything was."""
+        evidence = self.evidence.get((result.detector, result.modality))
+        if evidence is None or not evidence.learnt:
+            return result
+        return replace(result, details={**result.details, "baseline": evidence.learnt})
 
     def strongest(self) -> Evidence:
         return self.evidence[self._loudest()]

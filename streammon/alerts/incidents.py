@@ -92,6 +92,13 @@ class IncidentBook:
             alerts.append(alert)
         return alerts
 
+    def noted(self, result: DetectionResult) -> DetectionResult:
+        """A result that was judged, as people are told of it: with what its rule has learnt of
+        the source among its details (`baseline`), if it learns anything.
+        """
+        case = self._cases.get((result.stream, result.participant, result.kind))
+        return result if case is None else case.noted(result)
+
     def end_stream(self, stream: StreamId, *, captured_ns: int, why: str) -> list[Alert]:
         """Close what is open there, saying why, and forget the stream."""
         keys = [key for key in self._cases if key[0] == stream]

@@ -19,7 +19,8 @@ above only lengthens that time, and a drift of 0.05 pays for clipping it at -3 f
 (1 + exp(-3)) exp(-0.05) < 1.
 Shares w < 1 keep it, since E[exp(w z)] <= E[exp(z)]**w (Jensen). The bound takes a window's new
 part to be independent of the past. Real windows are not quite: measure with
-`benchmarks/run_length.py`.
+`benchmarks/run_length.py`. Where a rule has a `baseline`, `z - drift` is what `baseline` says a
+window is worth on this source: asking more keeps the bound, asking less gives some of it up.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from streammon.alerts.baseline import Baseline, BaselineConfig, Heard, Learning
 from streammon.alerts.calibration import weight_of_evidence
 from streammon.core.types import DetectionResult, Evidence
 from streammon.registry import AdapterConfig
@@ -62,6 +64,8 @@ class CusumConfig(AdapterConfig):
     """The alarm ends, and the stream is clear, at or below this share of the threshold."""
     most_level: float = Field(3.0, ge=1.0, le=100.0)
     """Evidence stops growing at this many thresholds, so that it can also go away again."""
+    baseline: BaselineConfig | None = None
+    """Judge each source against its own clean level; unset: every source alike."""
 
     def build(self, name: str) -> Cusum:
         return Cusum(name, self)
@@ -76,6 +80,7 @@ class CusumEvidence(Evidence):
     """Media time up to which windows were counted; only what lies beyond is new."""
     seen_until_s: float = -math.inf
     """The same with windows that were abstained from: the clock of ageing."""
+    baseline: Baseline = Baseline()
 
 
 class Cusum:
@@ -85,6 +90,9 @@ class Cusum:
         self.name = name
         self._settings = settings
         self._cap = settings.threshold / settings.min_windows
+        self._learning = (
+            None if settings.baseline is None else Learning(settings.baseline, drift=settings.drift)
+        )
 
     def advance(self, evidence: Evidence | None, result: DetectionResult) -> CusumEvidence:
         """Evidence after one more result; `evidence` is what the last call returned.
@@ -92,7 +100,8 @@ class Cusum:
         Results of one detector on one modality, in media order. A window that brings no new
         media time changes nothing, so a late or repeated one is harmless. When a new epoch
         begins, half of the evidence is kept: a reconnect neither wipes the slate clean nor is
-        an unknown break free of doubt. Results of an epoch that is over are ignored.
+        an unknown break free of doubt; what was learnt of the source is kept. Results of an epoch
+        that is over are ignored.
         """
         if evidence is not None and not isinstance(evidence, CusumEvidence):
             raise TypeError(f"expected evidence of an earlier call, got {type(evidence).__name__}")
@@ -102,23 +111,44 @@ class Cusum:
             return state
         if result.epoch > state.epoch:
             state = replace(_nothing(result), log_odds=state.log_odds / 2, alarm=state.alarm,
-                            windows=state.windows)  # fmt: skip
+                            windows=state.windows, baseline=state.baseline,
+                            learnt=state.learnt)  # fmt: skip
         if result.confidence is None:
             log_odds = state.log_odds * self._kept(result.end_s - state.seen_until_s)
             return self._after(state, result, log_odds=log_odds, scored=False)
         share = _new_share(state, result)
         if share == 0.0:
             return state
-        step = self._step(result.confidence)
+        step = self._step(result.confidence, state.baseline)
         log_odds = state.log_odds * self._kept(result.start_s - state.seen_until_s) + share * step
         if step > log_odds:  # to begin with this window, whole, gives more
             state, log_odds = replace(state, log_odds=0.0), step
-        return self._after(state, result, log_odds=log_odds, scored=True)
+        after = self._after(state, result, log_odds=log_odds, scored=True)
+        return self._learn(after, result, share)
 
-    def _step(self, confidence: float) -> float:
+    def _worth(self, confidence: float) -> float:
+        """Nats for or against that a whole window of this confidence is worth on any source."""
+        return max(weight_of_evidence(confidence, prior=self._settings.prior), LEAST_NATS)
+
+    def _step(self, confidence: float, baseline: Baseline) -> float:
         """Nats that a whole window of this confidence adds, or takes away."""
-        worth = weight_of_evidence(confidence, prior=self._settings.prior)
-        return min(max(worth, LEAST_NATS) - self._settings.drift, self._cap)
+        return min(baseline.step(self._worth(confidence) - self._settings.drift), self._cap)
+
+    def _learn(self, after: CusumEvidence, result: DetectionResult, share: float) -> CusumEvidence:
+        """The state with what this window says of the source's own level."""
+        if self._learning is None or result.confidence is None:
+            return after
+        heard = Heard(
+            stream=result.stream,
+            epoch=result.epoch,
+            start_s=result.start_s,
+            end_s=result.end_s,
+            new_s=share * (result.end_s - result.start_s),
+            nats=self._worth(result.confidence),
+            alarm=after.alarm,
+        )
+        baseline = self._learning.advance(after.baseline, heard)
+        return replace(after, baseline=baseline, learnt=self._learning.note(baseline))
 
     def _kept(self, unscored_s: float) -> float:
         """The share of the evidence that is left after time in which nothing was scored."""
@@ -146,6 +176,8 @@ class Cusum:
             epoch=result.epoch,
             scored_until_s=result.end_s if scored else state.scored_until_s,
             seen_until_s=max(state.seen_until_s, result.end_s),
+            baseline=state.baseline,
+            learnt=state.learnt,
         )
 
 

@@ -275,6 +275,9 @@ class Evidence:
     """Windows counted since the level last left zero; abstentions do not count."""
     since_s: float
     """Media time at which the level last left zero."""
+    learnt: str = ""
+    """What the rule has learnt of the source's own clean level, in a few words; empty: nothing,
+    and every source is judged alike."""
 
 
 @dataclass(frozen=True, slots=True)
