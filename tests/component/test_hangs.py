@@ -1,35 +1,21 @@
-"""Detectors that do not come back, that lie or wait for other machines, in a real scheduler."""
+"""Detectors that do not come back, or wait for other machines, in a real scheduler."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from typing import Any, cast
+from collections.abc import Generator, Sequence
 
 import pytest
 
 from streammon.config import SchedulerConfig
-from streammon.core.clock import MonotonicClock
 from streammon.core.errors import Permanent
-from streammon.core.ports import Detector
-from streammon.core.types import (
-    DetectionResult,
-    Health,
-    HealthState,
-    Modality,
-    StreamId,
-    Window,
-)
-from streammon.flow.channel import Channel, WhenFull
+from streammon.core.types import DetectionResult, StreamId, Window
 from streammon.scheduler import guard, lanes
-from streammon.scheduler.runner import Scheduler
-from tests.fakes import Brightness, a_frame, a_window
+from tests.fakes import Brightness
+from tests.watch import LIMIT_S, ON_CPU, Watch, running, until
 
-LIMIT_S = 10.0
 QUICK = SchedulerConfig(device="cpu", hang_s=0.3, load_hang_s=0.3)
 
 
@@ -84,55 +70,6 @@ class Hall(Hanging):
         self.longest_wait_s = longest_wait_s
 
 
-class Watch:
-    """A scheduler on the running loop, what it says of its health, and its results."""
-
-    def __init__(self, *detectors: Detector, settings: SchedulerConfig = QUICK) -> None:
-        self.health: list[Health] = []
-        self.scheduler = Scheduler(
-            {each.name: each for each in detectors},
-            settings,
-            clock=MonotonicClock(),
-            report=self.health.append,
-        )
-        for stream in ("s", "t"):
-            self.scheduler.add_stream(StreamId(stream), frozenset({Modality.VIDEO}))
-        self.out: Channel[DetectionResult] = Channel("results", 256, WhenFull.BLOCK)
-
-    def cause(self, detector: str, state: HealthState = HealthState.FAILED) -> str:
-        """Why the detector is in this state; empty while it is not."""
-        said = [each for each in self.health if each.component == f"detector:{detector}"]
-        return said[-1].cause if said and said[-1].state is state else ""
-
-    def submit(self, detector: str, number: int = 0, stream: str = "s") -> None:
-        frame = a_frame(
-            number,
-            stream=StreamId(stream),
-            captured_ns=time.monotonic_ns(),
-            media_s=float(number),
-        )
-        self.scheduler.submit(detector, a_window(frame))
-
-    async def result(self) -> DetectionResult:
-        async with asyncio.timeout(LIMIT_S):
-            return await self.out.recv()
-
-
-@asynccontextmanager
-async def running(watch: Watch) -> AsyncGenerator[asyncio.Task[None]]:
-    await watch.scheduler.load()
-    async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
-        task = group.create_task(watch.scheduler.run(watch.out))
-        yield task
-        watch.scheduler.close(within_s=1.0)
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not true():  # noqa: ASYNC110 - what is waited for happens on another thread
-            await asyncio.sleep(0.005)
-
-
 # --- calls that do not come back ---------------------------------------------------------------
 
 
@@ -141,7 +78,7 @@ async def test_a_detector_that_hangs_is_named_and_the_others_go_on(
     kind: type[Hanging], release: threading.Event
 ) -> None:
     hanging = kind(release)
-    watch = Watch(hanging, Brightness())
+    watch = Watch(hanging, Brightness(), settings=QUICK)
     async with running(watch):
         watch.submit("hanging")
         await until(hanging.entered.is_set)
@@ -159,7 +96,7 @@ async def test_what_an_abandoned_call_returns_in_the_end_counts_for_nothing(
     release: threading.Event,
 ) -> None:
     hanging = Hanging(release)
-    watch = Watch(hanging, Brightness())
+    watch = Watch(hanging, Brightness(), settings=QUICK)
     async with running(watch):
         watch.submit("hanging")
         await until(lambda: watch.cause("hanging"))
@@ -175,7 +112,7 @@ async def test_a_batch_that_waited_behind_the_one_that_hangs_is_scored_by_a_new_
     release: threading.Event,
 ) -> None:
     hanging, full = Hanging(release), Brightness(max_batch=1)
-    watch = Watch(hanging, full)
+    watch = Watch(hanging, full, settings=QUICK)
     async with running(watch):
         watch.submit("hanging")
         await until(hanging.entered.is_set)
@@ -190,7 +127,7 @@ async def test_what_waits_behind_it_for_the_same_detector_is_lost_with_it(
     release: threading.Event,
 ) -> None:
     hanging = Hanging(release)
-    watch = Watch(hanging)
+    watch = Watch(hanging, settings=QUICK, streams=["s", "t"])
     async with running(watch):
         watch.submit("hanging", stream="s")
         await until(hanging.entered.is_set)
@@ -202,7 +139,7 @@ async def test_what_waits_behind_it_for_the_same_detector_is_lost_with_it(
 
 
 async def test_a_detector_that_hangs_while_it_loads_fails_alone(release: threading.Event) -> None:
-    watch = Watch(Hanging(release, at="load"), Brightness())
+    watch = Watch(Hanging(release, at="load"), Brightness(), settings=QUICK)
     async with running(watch):
         assert "load did not come back for 0.3 s" in watch.cause("hanging")
         watch.submit("brightness")
@@ -213,7 +150,7 @@ async def test_a_device_on_which_everything_hangs_ends_the_run_loudly(
     release: threading.Event,
 ) -> None:
     names = [f"h{number}" for number in range(guard.MOST_ABANDONED + 1)]
-    watch = Watch(*(Hanging(release, name) for name in names))
+    watch = Watch(*(Hanging(release, name) for name in names), settings=QUICK)
     await watch.scheduler.load()
     for name in names:
         watch.submit(name)
@@ -245,7 +182,7 @@ async def test_closed_with_a_time_limit_it_returns_though_a_detector_is_still_bu
     release: threading.Event,
 ) -> None:
     hanging = Hanging(release)
-    watch = Watch(hanging, settings=SchedulerConfig(device="cpu"))
+    watch = Watch(hanging, settings=ON_CPU)
     await watch.scheduler.load()
     async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
         task = group.create_task(watch.scheduler.run(watch.out))
@@ -263,7 +200,7 @@ async def test_cancelled_it_does_not_wait_for_ever(
 ) -> None:
     monkeypatch.setattr(lanes, "STOP_S", 0.2)
     hanging = Hanging(release)
-    watch = Watch(hanging, settings=SchedulerConfig(device="cpu"))
+    watch = Watch(hanging, settings=ON_CPU)
     await watch.scheduler.load()
     async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
         task = group.create_task(watch.scheduler.run(watch.out))
@@ -281,7 +218,7 @@ async def test_detectors_elsewhere_wait_on_threads_of_their_own_and_hold_up_nobo
     release: threading.Event,
 ) -> None:
     far, further = (Hall(release, name, longest_wait_s=60.0) for name in ("far", "further"))
-    watch = Watch(far, further, Brightness(), settings=SchedulerConfig(device="cpu"))
+    watch = Watch(far, further, Brightness(), settings=ON_CPU)
     async with running(watch):
         for name in ("far", "further"):
             watch.submit(name)
@@ -301,7 +238,7 @@ async def test_a_detector_elsewhere_may_take_as_long_as_it_says_but_not_much_lon
     monkeypatch.setattr("streammon.scheduler.work.ELSEWHERE_SLACK_S", 0.2)
     patient = Hall(threading.Event(), "patient", longest_wait_s=5.0)
     late = Hall(release, "late", longest_wait_s=0.2)
-    watch = Watch(patient, late)
+    watch = Watch(patient, late, settings=QUICK)
     try:
         async with running(watch):
             watch.submit("patient")
@@ -325,84 +262,3 @@ async def test_one_that_does_a_part_here_has_the_device_for_it(release: threadin
         assert (await watch.result()).detector == "part"
         assert watch.scheduler.stats().detectors["part"].device == "elsewhere:part"
     assert part.loaded_on == "cpu"
-
-
-# --- detectors that lie ------------------------------------------------------------------------
-
-
-class Wrong(Brightness):
-    """Answers as told; named after what is wrong with it."""
-
-    def __init__(self, answer: Callable[[Sequence[DetectionResult]], object]) -> None:
-        super().__init__("wrong")
-        self.answer = answer
-
-    def score(self, batch: Sequence[Window]) -> Sequence[DetectionResult]:
-        return cast(Sequence[DetectionResult], self.answer(super().score(batch)))
-
-
-def raising(error: BaseException) -> Callable[[Sequence[DetectionResult]], object]:
-    def answer(results: Sequence[DetectionResult]) -> object:
-        raise error
-
-    return answer
-
-
-def with_(**fields: Any) -> Callable[[Sequence[DetectionResult]], object]:
-    return lambda results: [replace(each, **fields) for each in results]
-
-
-WRONG: dict[str, tuple[Callable[[Sequence[DetectionResult]], object], str]] = {
-    "nan": (with_(confidence=float("nan")), "confidence nan is not in 0..1"),
-    "infinity": (with_(confidence=float("inf")), "confidence inf is not in 0..1"),
-    "neither": (with_(confidence=None), "either a confidence or a reason"),
-    "nothing": (lambda results: None, "gave a NoneType, not a sequence"),
-    "a generator": (lambda results: (each for each in results), "gave a generator"),
-    "too few": (lambda results: results[1:], "1 windows gave 0 results"),
-    "too many": (lambda results: [*results, *results], "1 windows gave 2 results"),
-    "numbers": (lambda results: [0.5 for _ in results], "gave a float where a result belongs"),
-    "another stream": (with_(stream=StreamId("x")), "a result for x stands where s belongs"),
-    "another time": (with_(start_s=99.0), "stands where s belongs"),
-    "another modality": (with_(modality=Modality.AUDIO), "stands where s belongs"),
-    "another's name": (with_(detector="brightness"), "in the name of brightness"),
-    "endless": (with_(processing_time_s=float("inf")), "processing_time_s is inf"),
-    "exit": (raising(SystemExit(7)), "SystemExit: 7"),
-    "cancelled": (raising(asyncio.CancelledError("mine")), "CancelledError: mine"),
-    "memory": (raising(MemoryError("no more")), "MemoryError: no more"),
-}
-
-
-@pytest.mark.parametrize("wrong", WRONG)
-async def test_an_answer_that_cannot_be_is_contained_named_and_stops_nobody_else(
-    wrong: str,
-) -> None:
-    answer, cause = WRONG[wrong]
-    watch = Watch(Wrong(answer), Brightness())
-    async with running(watch):
-        for number in range(3):
-            watch.submit("wrong", number)
-            watch.submit("brightness", number)
-            result = await watch.result()
-            assert result.detector == "brightness"
-            if not number:
-                await until(lambda: watch.cause("wrong", HealthState.DEGRADED))
-                assert cause in watch.cause("wrong", HealthState.DEGRADED)
-            await until(lambda: watch.scheduler.stats().detectors["wrong"].queued == 0)
-        await until(lambda: watch.cause("wrong"))
-        assert cause in watch.cause("wrong")
-        stats = watch.scheduler.stats().detectors
-        assert (stats["wrong"].failed, stats["brightness"].scored) == (3, 3)
-
-
-class Exiting(Brightness):
-    def load(self, device: str) -> None:
-        raise SystemExit("no licence")
-
-
-async def test_a_detector_that_would_end_the_process_while_it_loads_fails_alone() -> None:
-    exiting = Exiting("exiting")
-    watch = Watch(exiting, Brightness())
-    async with running(watch):
-        watch.submit("brightness")
-        assert (await watch.result()).detector == "brightness"
-    assert watch.cause("exiting") == "defect while loading: SystemExit: no licence"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,76 +14,30 @@ import torch
 from torch import Tensor, nn
 
 from streammon.config import SchedulerConfig
-from streammon.core.clock import MonotonicClock
 from streammon.core.ports import Detector
-from streammon.core.types import (
-    AudioChunk,
-    DetectionResult,
-    Health,
-    HealthState,
-    Modality,
-    StreamId,
-    Window,
-)
+from streammon.core.types import AudioChunk, HealthState, Modality, StreamId, Window
 from streammon.detectors.huggingface import HuggingFaceConfig
 from streammon.detectors.onnx import OnnxConfig
 from streammon.detectors.torch_export import TorchExportConfig
-from streammon.flow.channel import Channel, WhenFull
-from streammon.scheduler.runner import Scheduler
 from tests.fakes import Brightness, a_frame, a_window
-from tests.tiny_models import (
-    PICTURE,
-    Hears,
-    Small,
-    a_picture,
-    a_vit,
-    exported,
-    heard,
-    onnx_file,
-)
+from tests.tiny_models import PICTURE, Hears, Small, a_picture, a_vit, exported, heard, onnx_file
+from tests.watch import Watch, running, until
 
-LIMIT_S = 20.0
 STREAMS = [f"s{number}" for number in range(4)]
 BOTH = frozenset({Modality.VIDEO, Modality.AUDIO})
 LOOK = {"size": (PICTURE, PICTURE)}
 
 
-class Watch:
-    """A scheduler on the running loop, what it says of its health, and its results."""
-
-    def __init__(self, *detectors: Detector) -> None:
-        self.health: list[Health] = []
-        self.scheduler = Scheduler(
-            {each.name: each for each in detectors},
-            SchedulerConfig(device="cpu", cpu_threads=1),
-            clock=MonotonicClock(),
-            report=self.health.append,
-        )
-        for stream in STREAMS:
-            self.scheduler.add_stream(StreamId(stream), BOTH)
-        self.out: Channel[DetectionResult] = Channel("results", 256, WhenFull.BLOCK)
-
-    def last(self, detector: str) -> Health:
-        return [each for each in self.health if each.component == f"detector:{detector}"][-1]
-
-    async def results(self, count: int) -> list[DetectionResult]:
-        async with asyncio.timeout(LIMIT_S):
-            return [await self.out.recv() for _ in range(count)]
-
-    async def until(self, detector: str, state: HealthState) -> str:
-        async with asyncio.timeout(LIMIT_S):
-            while self.last(detector).state is not state:  # noqa: ASYNC110 - set by callbacks
-                await asyncio.sleep(0.005)
-        return self.last(detector).cause
+def watching(*detectors: Detector) -> Watch:
+    """Of several streams with picture and sound."""
+    settings = SchedulerConfig(device="cpu", cpu_threads=1)
+    return Watch(*detectors, settings=settings, streams=STREAMS, modalities=BOTH)
 
 
-@asynccontextmanager
-async def running(watch: Watch) -> AsyncGenerator[None]:
-    await watch.scheduler.load()
-    async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
-        group.create_task(watch.scheduler.run(watch.out))
-        yield
-        watch.scheduler.close()
+async def why_failed(watch: Watch, detector: str) -> str:
+    """Why the scheduler gives the detector up, once it does."""
+    await until(lambda: watch.cause(detector))
+    return watch.cause(detector)
 
 
 def shown(stream: str, number: int = 0, *, black: bool = False) -> Window:
@@ -117,7 +69,7 @@ class NoNumber(Small):
 async def test_models_of_several_kinds_judge_batches_of_many_streams(tmp_path: Path) -> None:
     vit = HuggingFaceConfig(model=str(a_vit(tmp_path / "vit")), kind="face_forgery").build("vit")
     small = an_export(tmp_path, "small", Small())
-    watch = Watch(vit, small)
+    watch = watching(vit, small)
     async with running(watch):
         for number, stream in enumerate(STREAMS):
             for name in ("vit", "small"):
@@ -131,7 +83,7 @@ async def test_models_of_several_kinds_judge_batches_of_many_streams(tmp_path: P
 
 
 async def test_no_number_for_one_stream_is_an_abstention_for_that_stream(tmp_path: Path) -> None:
-    watch = Watch(an_export(tmp_path, "nan", NoNumber()))
+    watch = watching(an_export(tmp_path, "nan", NoNumber()))
     async with running(watch):
         for stream in STREAMS:
             watch.scheduler.submit("nan", shown(stream, black=stream == "s2"))
@@ -140,7 +92,7 @@ async def test_no_number_for_one_stream_is_an_abstention_for_that_stream(tmp_pat
     assert reasons == {
         "s0": None, "s1": None, "s2": "the model gave no number", "s3": None,
     }  # fmt: skip
-    assert watch.last("nan").state is HealthState.UP
+    assert watch.states("detector:nan")[-1] is HealthState.UP
 
 
 async def test_a_model_that_lies_about_its_labels_fails_alone_and_names_both(
@@ -148,9 +100,9 @@ async def test_a_model_that_lies_about_its_labels_fails_alone_and_names_both(
 ) -> None:
     folder = a_vit(tmp_path / "vit", labels=("cat", "dog"))
     liar = HuggingFaceConfig(model=str(folder), synthetic=("fake",)).build("liar")
-    watch = Watch(liar, Brightness())
+    watch = watching(liar, Brightness())
     async with running(watch):
-        cause = await watch.until("liar", HealthState.FAILED)
+        cause = await why_failed(watch, "liar")
         watch.scheduler.submit("liar", shown("s0"))
         watch.scheduler.submit("brightness", shown("s0"))
         (result,) = await watch.results(1)
@@ -191,15 +143,15 @@ async def test_a_model_that_goes_wrong_in_use_loses_batches_then_fails_alone(
     bad: Any = an_export(tmp_path, "bad", Small(), max_batch=1)
     open_well = bad._open
     bad._open = lambda device: Misbehaves(open_well(device), how)
-    watch = Watch(bad, Brightness())
+    watch = watching(bad, Brightness())
     async with running(watch):
         for number in range(8):
             watch.scheduler.submit("bad", shown("s0", number))
             watch.scheduler.submit("brightness", shown("s0", number))
             await watch.results(1)
-            if watch.last("bad").state is HealthState.FAILED:
+            if watch.cause("bad"):
                 break
-        cause = await watch.until("bad", HealthState.FAILED)
+        cause = await why_failed(watch, "bad")
         watch.scheduler.submit("brightness", shown("s1"))
         (result,) = await watch.results(1)
     assert said in cause
@@ -222,7 +174,7 @@ async def test_sound_of_another_rate_is_the_same_sound_to_the_model(tmp_path: Pa
     assert isinstance(chunk, AudioChunk)
     other = replace(chunk, pcm=chunk.pcm[::2], rate_hz=8_000, stream=StreamId("s2"))
     narrow = replace(wide, items=(other,), stream=other.stream)
-    watch = Watch(voice)
+    watch = watching(voice)
     async with running(watch):
         watch.scheduler.submit("voice", wide)
         watch.scheduler.submit("voice", narrow)
@@ -236,7 +188,7 @@ async def test_a_fixed_batch_of_one_serves_many_streams(tmp_path: Path) -> None:
     path = onnx_file(tmp_path / "one.onnx", weights=weights, shape=[1, 3, 8, 8])
     said = {"model": path, "modality": "image", "picture": {"size": (8, 8)}}
     one = OnnxConfig.model_validate({**said, "scores": {"synthetic": 1}}).build("one")
-    watch = Watch(one)
+    watch = watching(one)
     async with running(watch):
         for number, stream in enumerate(STREAMS):
             watch.scheduler.submit("one", shown(stream, number))

@@ -13,8 +13,8 @@ from streammon.config import SchedulerConfig
 from streammon.core.errors import Permanent
 from streammon.core.types import DetectionResult, HealthState, Window
 from streammon.scheduler.residency import MEGABYTE
-from tests.component.test_hangs import Watch, running, until
 from tests.fakes import Brightness
+from tests.watch import Watch, running, until
 
 
 class Model(Brightness):

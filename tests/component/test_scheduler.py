@@ -5,87 +5,28 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 
 import pytest
 
 from streammon.config import SchedulerConfig
-from streammon.core.clock import MonotonicClock
-from streammon.core.errors import Permanent
-from streammon.core.ports import Detector
-from streammon.core.types import (
-    DetectionResult,
-    Health,
-    HealthState,
-    Modality,
-    StreamId,
-    Window,
-)
-from streammon.flow.channel import Channel, WhenFull
+from streammon.core.types import DetectionResult, HealthState, Modality, StreamId, Window
 from streammon.scheduler import runner
-from streammon.scheduler.runner import Scheduler
-from tests.fakes import Brightness, a_frame, a_window
-
-SETTINGS = SchedulerConfig(device="cpu")
-VIDEO = frozenset({Modality.VIDEO})
-LIMIT_S = 10.0
+from tests.fakes import Brightness
+from tests.watch import LIMIT_S, ON_CPU, Watch, running, seen, until
 
 
-def seen(stream: str, number: int = 0, *, level: int = 0) -> Window:
-    """A window of one grey frame that has just come."""
-    now_ns = time.monotonic_ns()
-    frame = a_frame(
-        number, stream=StreamId(stream), level=level, captured_ns=now_ns, media_s=float(number)
-    )
-    return a_window(frame)
+class Held(Brightness):
+    """Stays on its thread until released."""
 
+    def __init__(self) -> None:
+        super().__init__("held", max_batch=1)
+        self.entered, self.release = threading.Event(), threading.Event()
 
-class Watch:
-    """A scheduler on the running loop, what it says of its health, and its results."""
-
-    def __init__(
-        self,
-        *detectors: Detector,
-        settings: SchedulerConfig = SETTINGS,
-        streams: Sequence[str] = ("s",),
-        capacity: int = 256,
-    ) -> None:
-        self.health: list[Health] = []
-        named: Mapping[str, Detector] = {each.name: each for each in detectors}
-        self.scheduler = Scheduler(
-            named, settings, clock=MonotonicClock(), report=self.health.append
-        )
-        for stream in streams:
-            self.scheduler.add_stream(StreamId(stream), VIDEO)
-        self.out: Channel[DetectionResult] = Channel("results", capacity, WhenFull.BLOCK)
-
-    def states(self, component: str) -> list[HealthState]:
-        return [each.state for each in self.health if each.component == component]
-
-    def cause(self, component: str) -> str:
-        return [each.cause for each in self.health if each.component == component][-1]
-
-    async def results(self, count: int) -> list[DetectionResult]:
-        async with asyncio.timeout(LIMIT_S):
-            return [await self.out.recv() for _ in range(count)]
-
-
-@asynccontextmanager
-async def running(watch: Watch) -> AsyncGenerator[asyncio.Task[None]]:
-    """Loaded and running inside the block; drained on leaving it."""
-    await watch.scheduler.load()
-    async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
-        task = group.create_task(watch.scheduler.run(watch.out))
-        yield task
-        watch.scheduler.close()
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not true():  # noqa: ASYNC110 - what is waited for happens on another thread
-            await asyncio.sleep(0.005)
+    def score(self, batch: Sequence[Window]) -> Sequence[DetectionResult]:
+        self.entered.set()
+        assert self.release.wait(LIMIT_S)
+        return super().score(batch)
 
 
 # --- the main way ------------------------------------------------------------------------------
@@ -184,118 +125,6 @@ async def test_a_stream_that_ended_is_scored_to_its_end() -> None:
     assert watch.scheduler.stats().detectors["brightness"].not_due == 1
 
 
-# --- detectors that fail -----------------------------------------------------------------------
-
-
-class Held(Brightness):
-    """Stays on its thread until released."""
-
-    def __init__(self) -> None:
-        super().__init__("held", max_batch=1)
-        self.entered, self.release = threading.Event(), threading.Event()
-
-    def score(self, batch: Sequence[Window]) -> Sequence[DetectionResult]:
-        self.entered.set()
-        assert self.release.wait(LIMIT_S)
-        return super().score(batch)
-
-
-class Failing(Brightness):
-    """Raises, or answers wrongly, as often as told."""
-
-    def __init__(self, *wrong: str) -> None:
-        super().__init__("failing")
-        self.wrong = list(wrong)
-
-    def score(self, batch: Sequence[Window]) -> Sequence[DetectionResult]:
-        results = list(super().score(batch))
-        match self.wrong.pop(0) if self.wrong else "":
-            case "raises":
-                raise RuntimeError("no such kernel")
-            case "stops":
-                raise StopIteration
-            case "permanent":
-                raise Permanent("the weights are gone: install them again")
-            case "too few":
-                return results[1:]
-            case "another's":
-                return [replace(result, stream=StreamId("other")) for result in results]
-            case _:
-                return results
-
-
-async def score_one_by_one(watch: Watch, count: int) -> None:
-    for number in range(count):
-        done = watch.scheduler.stats().detectors["failing"]
-        watch.scheduler.submit("failing", seen("s", number))
-        await until(
-            lambda done=done: (  # type: ignore[misc]
-                (now := watch.scheduler.stats().detectors["failing"]).scored + now.failed
-                > done.scored + done.failed
-            )
-        )
-
-
-@pytest.mark.parametrize("wrong", ["raises", "stops", "too few", "another's"])
-async def test_a_batch_that_fails_is_counted_told_and_forgiven(wrong: str) -> None:
-    watch = Watch(Failing(wrong, wrong, "", wrong))
-    async with running(watch):
-        await score_one_by_one(watch, 5)
-    stats = watch.scheduler.stats().detectors["failing"]
-    assert (stats.failed, stats.scored) == (3, 2)
-    assert watch.states("detector:failing") == [
-        HealthState.STARTING,
-        HealthState.UP,
-        HealthState.DEGRADED,
-        HealthState.UP,
-        HealthState.DEGRADED,
-        HealthState.UP,
-    ]
-
-
-async def test_after_three_failures_in_a_row_a_detector_is_given_up_and_the_others_go_on() -> None:
-    watch = Watch(Failing(*["raises"] * 3), Brightness())
-    async with running(watch):
-        await score_one_by_one(watch, 3)
-        assert watch.states("detector:failing")[-1] is HealthState.FAILED
-        assert "no such kernel" in watch.cause("detector:failing")
-        assert [name for name, *_ in watch.scheduler.wants(StreamId("s"))] == ["brightness"]
-        watch.scheduler.submit("failing", seen("s", 9))
-        watch.scheduler.submit("brightness", seen("s", 9))
-        (result,) = await watch.results(1)
-    assert result.detector == "brightness"
-    assert watch.scheduler.stats().detectors["failing"].not_due == 1
-
-
-async def test_a_permanent_failure_ends_a_detector_at_once() -> None:
-    watch = Watch(Failing("permanent"))
-    async with running(watch):
-        await score_one_by_one(watch, 1)
-    assert watch.states("detector:failing")[-1] is HealthState.FAILED
-    assert "install them again" in watch.cause("detector:failing")
-
-
-class Unloadable(Brightness):
-    def __init__(self, error: Exception) -> None:
-        super().__init__("unloadable")
-        self.error = error
-
-    def load(self, device: str) -> None:
-        raise self.error
-
-
-@pytest.mark.parametrize("error", [Permanent("weights missing"), OSError("disk on fire")])
-async def test_a_detector_that_cannot_be_loaded_fails_alone(error: Exception) -> None:
-    watch = Watch(Unloadable(error), Brightness())
-    async with running(watch):
-        watch.scheduler.submit("unloadable", seen("s"))
-        watch.scheduler.submit("brightness", seen("s"))
-        (result,) = await watch.results(1)
-    assert result.detector == "brightness"
-    assert watch.states("detector:unloadable") == [HealthState.STARTING, HealthState.FAILED]
-    assert str(error) in watch.cause("detector:unloadable")
-
-
 # --- device and load ---------------------------------------------------------------------------
 
 
@@ -307,7 +136,7 @@ async def test_falling_back_to_the_cpu_is_told_and_stays_told() -> None:
         watch.scheduler.submit("brightness", seen("s"))
         await watch.results(1)
     assert watch.states("scheduler") == [HealthState.DEGRADED]
-    assert "running on the CPU" in watch.cause("scheduler")
+    assert "running on the CPU" in watch.cause_of("scheduler", HealthState.DEGRADED)
     assert bright.loaded_on == "cpu"
 
 
@@ -334,7 +163,7 @@ async def test_too_much_load_is_told_and_so_is_its_end(monkeypatch: pytest.Monke
                 watch.scheduler.submit("slow", seen(stream, number))
             number += 1
             await asyncio.sleep(0.02)
-        assert "times what it can do" in watch.cause("scheduler")
+        assert "times what it can do" in watch.cause_of("scheduler", HealthState.DEGRADED)
         await until(lambda: watch.states("scheduler")[-1] is HealthState.UP)
         reading.cancel()
     stats = watch.scheduler.stats().detectors["slow"]
@@ -356,7 +185,7 @@ async def test_on_a_busy_device_a_window_waits_for_company_and_then_goes_by_itse
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runner, "PLAN_EVERY_S", 0.1)
-    waits = SETTINGS.model_copy(update={"batch_wait_s": 0.3})
+    waits = ON_CPU.model_copy(update={"batch_wait_s": 0.3})
     watch = Watch(Launching(), settings=waits, streams=["a", "b"])
     async with running(watch):
         number = 0
