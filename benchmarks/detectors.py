@@ -30,6 +30,7 @@ from benchmarks.of_detectors import (
     cascading,
     contestants,
     joined,
+    parts,
     precision,
     residency,
     speed,
@@ -68,7 +69,7 @@ def figures_of(table: Mapping[str, Mapping[str, Any]], prefix: str = "") -> dict
 def in_real_time(
     table: Mapping[str, Mapping[str, Any]], everyone: Mapping[str, Contestant]
 ) -> dict[str, float]:
-    """The same for voice and chat, in units that people ask for."""
+    """The same for voice, text and chat, in units that people ask for."""
     voice, flood = everyone["voice_spoof"], everyone["chat_flood"]
     rate = {name: row[f"batch_{SIZE}"]["windows_per_s"] for name, row in table.items()}
     cuts = flood.reel.cuts[Modality.TEXT]
@@ -76,6 +77,7 @@ def in_real_time(
     hop_s = voice.detector.inputs[Modality.AUDIO].hop
     return {
         "voice_times_real_time": rate["voice_spoof"] * hop_s,
+        "text_windows_per_s": rate["ai_text"],
         "chat_messages_per_s": rate["chat_flood"] * len(lines) / len(cuts),
     }
 
@@ -108,6 +110,8 @@ def measure(folder: Path, *, quick: bool) -> tuple[dict[str, float], dict[str, A
             "precision",
             precision.measure(folder, batch=SIZE, rounds=5 if quick else 41),
         )
+    with timed(took_s, "parts"):
+        _add(figures, details, "parts", parts.measure(rounds=2 if quick else 21))
     cheap, deep = everyone["voice_spoof"].network, everyone["huggingface_wav2vec2"].network
     assert cheap is not None
     assert deep is not None

@@ -13,12 +13,17 @@ from torch import Tensor
 from torch.export.passes import move_to_device_pass
 
 from benchmarks.of_detectors import models
-from benchmarks.of_detectors.reels import Reel, recorded
+from benchmarks.of_detectors.reels import Reel, of_items, recorded
 from streammon.core.errors import ConfigError
 from streammon.core.ports import Detector
-from streammon.core.types import AudioChunk, Modality, Window
+from streammon.core.types import AudioChunk, ChatMessage, Modality, Window
+from streammon.detectors.ai_text import SHIPPED, SHIPPED_SHA256
+from streammon.detectors.ai_text_authors import joined
+from streammon.detectors.ai_text_canonical import Reading, read
+from streammon.detectors.ai_text_model import read_model
 from streammon.detectors.model_text import text_of
 from streammon.registry import DETECTORS, adapter_class
+from tests.drawn_talker import talker
 from tests.keras_files import mesonet_file
 from tests.tiny_models import exported, traced
 
@@ -115,6 +120,7 @@ def shipped(device: str) -> list[Contestant]:
     freeze = a_detector("freeze", device=device)
     flood = a_detector("chat_flood", device=device)
     sync = a_detector("av_sync", device=device)
+    lips = a_detector("lip_sync", device=device)
     return [
         of_network(
             "voice_spoof", voice, speech, network, "2 s of speech, with its gate", device=device
@@ -124,7 +130,28 @@ def shipped(device: str) -> list[Contestant]:
         Contestant(
             "av_sync", sync, recorded("studio_clean.mp4", sync, most=3), about="halves of 5 s"
         ),
+        Contestant("lip_sync", lips, of_items(talker(), lips), about="one face, halves of 3 s"),
+        of_ai_text(device),
     ]
+
+
+def of_ai_text(device: str) -> Contestant:
+    """Held against its own model on the text of the same windows, cleaned and read already."""
+    detector = a_detector("ai_text", device=device, max_batch=MOST)
+    chat, model = recorded("chat_clean.jsonl", detector), read_model(SHIPPED, sha256=SHIPPED_SHA256)
+
+    def bare(count: int) -> Thunk:
+        readings = [reading_of(window) for window in chat.deal(Modality.TEXT, count, 0)]
+        texts = [reading.text for reading in readings]
+        typed = [reading.typed for reading in readings]
+        return lambda: model.log_odds(texts, typed)
+
+    return Contestant("ai_text", detector, chat, bare, about="1,000 characters of chat")
+
+
+def reading_of(window: Window) -> Reading:
+    messages = [item for item in window.items if isinstance(item, ChatMessage)]
+    return read(joined([(message.message_id, message.text) for message in messages]))
 
 
 def published(folder: Path, device: str) -> list[Contestant]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import streammon
 from streammon.core.ports import Detector, Recording
-from streammon.core.types import Modality, StreamId, Window
+from streammon.core.types import Item, Modality, StreamId, Window
 from streammon.ingest.av_url import AvUrlConfig
 from streammon.ingest.chat.jsonl import ChatJsonlConfig
 from streammon.pipelines.examine import FixedDemand
 from streammon.pipelines.streams import Look, Stream
+from tests.fakes import ScriptedSource
 
 DEMO = Path(streammon.__file__).with_name("demo")
 STRIDE = 7
@@ -42,6 +43,17 @@ def recorded(name: str, detector: Detector, *, most: int | None = None) -> Reel:
         if most is not None and all(len(found) >= most for found in cuts.values()):
             break
     return Reel({modality: tuple(found[:most]) for modality, found in cuts.items()})
+
+
+def of_items(items: Iterable[Item], detector: Detector) -> Reel:
+    """What `detector` wants of these items of one stream."""
+    looks = [Look(detector.name, modality, spec) for modality, spec in detector.inputs.items()]
+    source = ScriptedSource("given", [], modalities=frozenset(detector.inputs))
+    cuts: dict[Modality, list[Window]] = {look.modality: [] for look in looks}
+    stream = Stream(source, looks, submit=lambda _, window: cuts[window.modality].append(window))
+    for item in items:
+        stream.take(item)
+    return Reel({modality: tuple(found) for modality, found in cuts.items()})
 
 
 @dataclass(frozen=True, slots=True)
