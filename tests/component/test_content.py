@@ -1,12 +1,7 @@
-"""Any content as a recording: real files of every kind, and ones that are made to hurt."""
+"""Any content as a recording: real files of every kind."""
 
 from __future__ import annotations
 
-import os
-import socket
-import struct
-from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,69 +9,21 @@ import av
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from streammon.core.errors import Permanent, TooLarge, Undecodable
-from streammon.core.ports import Recording
-from streammon.core.types import AudioChunk, ChatMessage, Item, Modality, VideoFrame
-from streammon.pipelines.content import Asked, Content, ContentKind, Limits, content_of
+from streammon.core.types import AudioChunk, ChatMessage, Modality, VideoFrame
+from streammon.pipelines.content import Asked, ContentKind, content_of
 from tests.clips import Recipe, write_clip
+from tests.component.contents import a_sound, items, kinds
 from tests.contract.source_laws import fingerprint
-from tests.fakes import WantAll
 from tests.unit.test_image_head import FORMATS, an_image
-from tests.unit.test_still import a_png
 
 IMAGE, VIDEO, AUDIO, TEXT = ContentKind
-
-
-def items(content: Content) -> list[Item]:
-    assert isinstance(content.source, Recording)
-    return list(content.source.items(WantAll()))
-
-
-def kinds(content: Content) -> set[type]:
-    return {type(item) for item in items(content)}
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     write_clip(path, Recipe(seconds=2))
-    return path
-
-
-def a_sound(
-    path: Path,
-    *,
-    codec: str,
-    seconds: float = 2.0,
-    cover: bool = False,
-    container: str | None = None,
-) -> Path:
-    """A tone of 48 kHz, mono, in the format that the name says."""
-    with av.open(str(path), "w", format=container) as output:
-        stream = output.add_stream(codec, rate=48_000, layout="mono")
-        assert isinstance(stream, av.AudioStream)
-        picture: Any = None
-        if cover:
-            picture = output.add_stream("png")
-            picture.width, picture.height, picture.pix_fmt = 32, 32, "rgb24"
-            picture.disposition = av.stream.Disposition.attached_pic
-            frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
-            packets = [*picture.encode(frame), *picture.encode()]
-        samples = np.sin(2 * np.pi * 440 * np.arange(round(48_000 * seconds)) / 48_000)
-        sound = av.AudioFrame.from_ndarray(
-            (0.3 * samples).astype(np.float32)[None], format="flt", layout="mono"
-        )
-        sound.sample_rate, sound.pts, sound.time_base = 48_000, 0, Fraction(1, 48_000)
-        wanted = stream.codec_context.format.name
-        resampler = av.AudioResampler(format=wanted, layout="mono", rate=48_000, frame_size=1024)
-        pieces = [*resampler.resample(sound), *resampler.resample(None)]
-        output.mux([packet for piece in pieces for packet in stream.encode(piece)])
-        output.mux(stream.encode(None))
-        if cover:
-            output.mux(packets)
     return path
 
 
@@ -183,6 +130,13 @@ def test_a_name_given_as_text_is_not_silently_judged_as_text(tmp_path: Path) -> 
     assert content_of(str(path) + "\0").kind is TEXT
 
 
+def test_modalities_are_those_that_are_there(film: Path) -> None:
+    assert content_of(film).source.modalities == {Modality.VIDEO, Modality.AUDIO}
+    assert content_of(film, "video").source.modalities == {Modality.VIDEO}
+    image = bytes(cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1])
+    assert content_of(image).source.modalities == {Modality.VIDEO}
+
+
 # --- arrays ------------------------------------------------------------------------------------
 
 
@@ -220,193 +174,3 @@ def test_arrays_of_another_shape_type_or_rate_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=r"array|rate_hz|fps|finite"):
         content_of(array, **more)
-
-
-# --- what is refused ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("modality", ["image", "text"])
-def test_a_film_is_not_what_it_is_not(film: Path, modality: Asked) -> None:
-    with pytest.raises(Undecodable):
-        content_of(film, modality)
-
-
-@pytest.mark.parametrize("modality", ["image", "video", "audio"])
-def test_text_is_nothing_but_text(modality: Asked) -> None:
-    for words in ("plain words", b"plain words"):
-        with pytest.raises(Undecodable):
-            content_of(words, modality)
-
-
-def test_an_unknown_modality_is_a_mistake() -> None:
-    with pytest.raises(ValueError, match="allowed"):
-        content_of("x", "smell")  # type: ignore[arg-type]
-
-
-def test_files_that_are_none_are_named(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "empty").touch()
-    for name, why in (("", "folder"), ("pipe", "regular"), ("none", "no such"), ("empty", "empty")):
-        with pytest.raises(Permanent, match=why):
-            content_of(tmp_path / name)
-
-
-@given(data=st.binary(min_size=1, max_size=2000))
-def test_bytes_of_any_kind_are_content_or_refused(data: bytes) -> None:
-    try:
-        content = content_of(data)
-    except Permanent:
-        return
-    items(content)
-
-
-def test_a_coding_that_nobody_knows_is_no_picture(film: Path) -> None:
-    """The track says `zzzz` where it said H.264: what is left is the sound."""
-    data = film.read_bytes().replace(b"avc1", b"zzzz")
-    assert content_of(data).kind is AUDIO
-    with pytest.raises(Undecodable, match="no picture"):
-        content_of(data, "video")
-
-
-def test_a_track_that_begins_late_is_passed_over_and_the_rest_is_read(tmp_path: Path) -> None:
-    """FLV announces no tracks: this one gets sound after twelve seconds of picture."""
-    silent, sounding = tmp_path / "a.flv", tmp_path / "b.flv"
-    write_clip(silent, Recipe(seconds=12, sound=False))
-    write_clip(sounding, Recipe(seconds=1))
-    flv_head = 13
-    content = content_of(silent.read_bytes() + sounding.read_bytes()[flv_head:])
-    assert kinds(content) == {VideoFrame}
-    assert items(content)[-1].media_s > 0.0
-
-
-@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.95])
-def test_a_film_cut_short_is_refused_or_read_as_far_as_it_goes(film: Path, share: float) -> None:
-    data = film.read_bytes()
-    try:
-        content = content_of(data[: round(len(data) * share)])
-    except Undecodable:
-        return
-    assert all(isinstance(item, VideoFrame | AudioChunk) for item in items(content))
-
-
-def test_a_film_with_holes_is_read_around_them(film: Path) -> None:
-    data = bytearray(film.read_bytes())
-    for at in range(len(data) // 4, len(data) // 2, 997):
-        data[at : at + 50] = bytes(50)
-    try:
-        items(content_of(bytes(data)))
-    except Undecodable:
-        return
-
-
-def _hls(target: str) -> bytes:
-    lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:1", "#EXTINF:1,", target]
-    return "\n".join([*lines, "#EXT-X-ENDLIST", ""]).encode()
-
-
-def _concat(target: str) -> bytes:
-    return f"ffconcat version 1.0\nfile '{target}'\n".encode()
-
-
-def _dash(target: str) -> bytes:
-    return (
-        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
-        'mediaPresentationDuration="PT1S"><Period><AdaptationSet mimeType="video/mp4">'
-        f'<Representation id="1" bandwidth="1"><BaseURL>{target}</BaseURL></Representation>'
-        "</AdaptationSet></Period></MPD>"
-    ).encode()
-
-
-@pytest.mark.parametrize("playlist", [_hls, _concat, _dash])
-@pytest.mark.parametrize("name", ["a.m3u8", "a.mp4", "a.ffconcat", "frame%03d.png", "a.mpd"])
-def test_a_playlist_leads_to_no_file_and_no_address(
-    playlist: Callable[[str], bytes], name: str, tmp_path: Path
-) -> None:
-    """Whatever the file is called; what it names is there and would open."""
-    secret = tmp_path / "secret.ts"
-    write_clip(secret, Recipe(seconds=1, sound=False), container="mpegts")
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.setblocking(False)
-        address = f"http://127.0.0.1:{listening.getsockname()[1]}/x.ts"
-        for target in ("secret.ts", f"file://{secret}", "/etc/passwd", address):
-            path = tmp_path / name
-            path.write_bytes(playlist(target))
-            for content in (path, path.read_bytes()):
-                with pytest.raises(Undecodable):
-                    content_of(content, "video")
-                assert content_of(content).kind is TEXT
-        with pytest.raises(BlockingIOError):
-            listening.accept()
-
-
-# --- bounds ------------------------------------------------------------------------------------
-
-
-def test_bounds_on_bytes_characters_pixels_and_seconds_are_kept(film: Path) -> None:
-    data = film.read_bytes()
-    for given_content, limits in (
-        (data, Limits(bytes=len(data) - 1)),
-        ("x" * 11, Limits(characters=10)),
-        (b"x" * 11, Limits(characters=10)),
-        (an_image("png"), Limits(pixels=599)),
-        (a_png(64_000, 64_000, 8), Limits()),
-        (film, Limits(pixels=320 * 180 - 1)),
-        (film, Limits(duration_s=1.0)),
-    ):
-        with pytest.raises(TooLarge):
-            content_of(given_content, limits=limits)
-
-
-def test_a_length_that_the_head_does_not_tell_is_bounded_all_the_same(tmp_path: Path) -> None:
-    """ADTS has no length; here are 20 s."""
-    path = a_sound(tmp_path / "a.aac", codec="aac", seconds=20.0)
-    content = content_of(path, limits=Limits(duration_s=30.0))
-    assert items(content)[-1].media_s > 19.0
-    with pytest.raises(TooLarge):
-        items(content_of(path, limits=Limits(duration_s=5.0)))
-
-
-def test_a_size_that_the_head_belies_is_bounded_by_the_decoder(tmp_path: Path) -> None:
-    """The container says 320 x 180 of pictures that are four times as large."""
-    path = tmp_path / "film.mp4"
-    write_clip(path, Recipe(seconds=1, width=640, height=360, sound=False))
-    data = path.read_bytes()
-    size, smaller = struct.pack(">HH", 640, 360), struct.pack(">HH", 320, 180)
-    lying = data.replace(size, smaller)
-    assert lying != data
-    try:
-        frames = items(content_of(lying, limits=Limits(pixels=320 * 180)))
-    except (TooLarge, Undecodable):
-        return
-    assert frames == []
-
-
-def test_a_declared_gigabyte_is_not_believed() -> None:
-    """A WAV of 44 bytes whose head declares 1 GB of samples."""
-    head = b"RIFF" + struct.pack("<I", 2**30) + b"WAVEfmt " + struct.pack(
-        "<IHHIIHH", 16, 1, 1, 16_000, 32_000, 2, 16
-    )  # fmt: skip
-    wav = head + b"data" + struct.pack("<I", 2**30 - 36)
-    try:
-        assert items(content_of(wav + bytes(3200), limits=Limits(duration_s=10**6))) != []
-    except (TooLarge, Undecodable):
-        return
-
-
-def test_nothing_stays_open(film: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
-    for _ in range(5):
-        items(content_of(film))
-        reading = content_of(film).source
-        assert isinstance(reading, Recording)
-        half = reading.items(WantAll())
-        next(half)
-        half.close()  # type: ignore[attr-defined]
-    assert len(os.listdir("/proc/self/fd")) <= before
-
-
-def test_modalities_are_those_that_are_there(film: Path) -> None:
-    assert content_of(film).source.modalities == {Modality.VIDEO, Modality.AUDIO}
-    assert content_of(film, "video").source.modalities == {Modality.VIDEO}
-    image = bytes(cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1])
-    assert content_of(image).source.modalities == {Modality.VIDEO}
