@@ -9,7 +9,7 @@ from functools import cache
 from os import PathLike, fspath
 from typing import TypeAlias
 
-from streammon.config import MonitorConfig, parse_config
+from streammon.config import MonitorConfig, SchedulerConfig, parse_config
 from streammon.core.errors import ConfigError, TooLarge
 from streammon.core.ports import Detector
 from streammon.core.types import Json, Modality
@@ -125,8 +125,12 @@ class Panel:
         device: str = "auto",
         limits: Limits = Limits(),
         pool: Pool = "log_odds",
+        scheduler: SchedulerConfig = SchedulerConfig(),
     ) -> None:
-        """`device` is `auto`, `cpu`, `cuda` or `cuda:N`; nothing is loaded yet."""
+        """`device` is `auto`, `cpu`, `cuda` or `cuda:N`; nothing is loaded yet.
+
+        Of `scheduler`, `hang_s` and `load_hang_s` say how long a detector may take.
+        """
         self.limits = limits
         self._detectors = dict(detectors)
         self._pool = pool
@@ -135,7 +139,7 @@ class Panel:
         def chosen() -> str:
             return choose_device(device).device
 
-        self._examiner = Examiner(self._detectors, device=chosen, lazily=True)
+        self._examiner = Examiner(self._detectors, device=chosen, lazily=True, limits=scheduler)
 
     @classmethod
     def of(
@@ -155,7 +159,12 @@ class Panel:
         if not config.detectors:
             raise ConfigError("detectors: name at least one, for example `freeze: {}`")
         built = building.build_detectors(config)
-        return cls(built, device=device, limits=limits, pool=pool)
+        return cls(built, device=device, limits=limits, pool=pool, scheduler=config.scheduler)
+
+    @property
+    def given_up(self) -> Mapping[str, str]:
+        """Detectors that hang, and what is known of it: they abstain from all that comes."""
+        return self._examiner.given_up
 
     @property
     def inputs(self) -> Mapping[str, tuple[Modality, ...]]:
@@ -206,6 +215,10 @@ class Panel:
         verdicts = (*pooling.verdicts(), *silent)
         spent_s = time.perf_counter() - began_s
         return judged(found.kind, verdicts, processing_time_s=spent_s)
+
+    def close(self) -> None:
+        """Let go of the thread that detectors are called on; `detect` may still be called."""
+        self._examiner.close()
 
     def _named(self, only: Collection[str] | None) -> Collection[str]:
         unknown = sorted(set(only or ()) - self._detectors.keys())

@@ -3,6 +3,8 @@
 What `replay`, `eval` and `detect` have in common. The same input gives the same results. What is
 shorter than a window of a look is looked at once, as one window of all there is: whether that is
 enough to judge is for the detector to say.
+
+A detector that does not come back is given up: that window and all later ones are abstained from.
 """
 
 from __future__ import annotations
@@ -12,13 +14,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from streammon.config import SchedulerConfig
 from streammon.core.errors import Permanent
 from streammon.core.ports import Detector, Recording, Source
 from streammon.core.types import DetectionResult, Item, Modality, StreamId, VideoFrame, Window
 from streammon.pipelines.streams import Look, Stream, modality_of
+from streammon.scheduler.bounded import BoundedCalls, Hangs
+from streammon.scheduler.work import longest_s
 from streammon.windows.sliding import Windower, make_windower
 
 log = logging.getLogger(__name__)
+
+HANGS = "the detector hangs and was given up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +45,22 @@ class Examiner:
         *,
         device: str | Callable[[], str],
         lazily: bool = False,
+        limits: SchedulerConfig = SchedulerConfig(),
     ) -> None:
         """Load every detector; `lazily`, each when it first has something to look at.
 
         `device` is for those that run on one; a function is asked when the first of them loads.
+        Of `limits`, `hang_s` is for one window and `load_hang_s` for one model.
 
         Raises `Permanent` for one that cannot be loaded, here or in `examine`.
         """
         self._detectors = dict(detectors)
         self._device = device
+        self._limits = limits
+        self._calls = BoundedCalls()
         self._loaded: set[str] = set()
+        self.given_up: dict[str, str] = {}
+        """Detectors that hang, and what is known of it."""
         if not lazily:
             self._load(self._detectors)
 
@@ -67,11 +80,29 @@ class Examiner:
         self._load({look.detector for look in looks})
         return Examination(source, source.items(_demand(looks)), looks, self._score)
 
+    def close(self) -> None:
+        """Let go of the thread that detectors are called on; the next call has a new one."""
+        self._calls.close()
+
     def _load(self, names: Collection[str]) -> None:
         for name, detector in self._detectors.items():
             if name in names and name not in self._loaded:
-                detector.load(self._device_of(detector))
-                self._loaded.add(name)
+                self._load_one(name, detector)
+
+    def _load_one(self, name: str, detector: Detector) -> None:
+        if name in self.given_up:
+            raise Hangs(self.given_up[name])
+        try:
+            self._calls.call(
+                name,
+                "load",
+                self._limits.load_hang_s,
+                lambda: detector.load(self._device_of(detector)),
+            )
+        except Hangs as error:
+            self.given_up[name] = str(error)
+            raise
+        self._loaded.add(name)
 
     def _device_of(self, detector: Detector) -> str:
         if not detector.on_device:
@@ -83,15 +114,25 @@ class Examiner:
         from that window, as its other windows and its siblings may still be judged.
         """
         detector = self._detectors[name]
+        if name in self.given_up:
+            return self._failed(detector, name, window, HANGS)
+        limit_s = longest_s(detector, self._limits)
         try:
-            (result,) = detector.score([window])
+            (result,) = self._calls.call(name, "score", limit_s, lambda: detector.score([window]))
+        except Hangs as error:
+            self.given_up[name] = str(error)
+            return self._failed(detector, name, window, HANGS)
         except Exception as error:
             log.error("detector_failed", exc_info=error, extra={"detector": name})
             cause = f"the detector failed: {type(error).__name__}"
-            return DetectionResult.of(
-                window, detector=name, kind=detector.kind, model_used="", abstained=cause
-            )
+            return self._failed(detector, name, window, cause)
         return replace(result, processing_time_s=0.0)
+
+    @staticmethod
+    def _failed(detector: Detector, name: str, window: Window, cause: str) -> DetectionResult:
+        return DetectionResult.of(
+            window, detector=name, kind=detector.kind, model_used="", abstained=cause
+        )
 
 
 class Examination:
@@ -104,11 +145,18 @@ class Examination:
         looks: Sequence[Look],
         score: Callable[[str, Window], DetectionResult],
     ) -> None:
-        self._due: list[tuple[str, Window]] = []
-        self.stream = Stream(source, looks, submit=self._submit)
-        self._beginnings: dict[tuple[str, Look], _Beginning] = {}
-        self._begun: set[tuple[str, str, Modality]] = set()
+        due: list[tuple[str, Window]] = []
+        begun: set[tuple[str, str, Modality]] = set()
+
+        def submit(name: str, window: Window) -> None:
+            begun.add((window.participant, name, window.modality))
+            due.append((name, window))
+
+        self.stream = Stream(source, looks, submit=submit)
+        self._due = due
+        self._begun = begun
         """Participant, detector and modality of every look that has had a window."""
+        self._beginnings: dict[tuple[str, Look], _Beginning] = {}
         self._items = items
         self._score = score
 
@@ -126,10 +174,6 @@ class Examination:
             if (participant, look.detector, look.modality) not in self._begun:
                 self._due += [(look.detector, window) for window in beginning.whole()]
         yield from self._settle()
-
-    def _submit(self, name: str, window: Window) -> None:
-        self._begun.add((window.participant, name, window.modality))
-        self._due.append((name, window))
 
     def _keep(self, item: Item) -> None:
         """Keep what has come of every look that has had no window yet."""

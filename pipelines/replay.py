@@ -31,7 +31,12 @@ class Replay:
         self._settings = config.alerts
         self._rules = rules
         self._origin = f"replay/{config.name}"
-        self._examiner = Examiner(detectors, device=device)
+        self._examiner = Examiner(detectors, device=device, limits=config.scheduler)
+
+    @property
+    def given_up(self) -> Mapping[str, str]:
+        """Detectors that hang, and what is known of it: they abstain from all that is left."""
+        return self._examiner.given_up
 
     def judge(
         self, source: Source, *, progress: Callable[[float], None] = lambda media_s: None
@@ -45,8 +50,9 @@ class Replay:
         examination = self._examiner.examine(source)
         yield _health(source.stream, HealthState.UP, "", 0)
         for result in examination.results(progress=progress):
-            yield result
-            yield from book.judge(result)
+            alerts = book.judge(result)
+            yield book.noted(result)
+            yield from alerts
         captured_ns = examination.stream.captured_ns
         yield from book.end_stream(
             source.stream, captured_ns=captured_ns, why="the recording ended"

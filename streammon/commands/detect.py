@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from streammon.commands import hanging
 from streammon.core.errors import ConfigError, Permanent
 from streammon.core.types import Json, Modality
 from streammon.pipelines.content import Limits
@@ -21,7 +22,8 @@ SEEN = {Modality.VIDEO: "picture", Modality.AUDIO: "sound", Modality.TEXT: "text
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 0, or 1 when something could not be judged at all; the others still are.
+    """Exit code 0, or 1 when something could not be judged at all, or a detector did not come
+    back from it; the others still are.
 
     Content that every detector abstains from was judged: that nothing can be said of it.
     """
@@ -45,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(json.dumps(fields, ensure_ascii=False, allow_nan=False), flush=True)
         else:
             print("\n".join(told(name, found)), flush=True)
-    return 1 if failed else 0
+    return 1 if hanging.named(panel.given_up) or failed else 0
 
 
 def _must_exist(files: list[str]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from streammon.commands import hanging
 from streammon.core.errors import ConfigError
 from streammon.core.types import Json
 from streammon.evaluation import chosen, plots, report, terminal
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 0, or 1 when not one row could be scored."""
+    """Exit code 0, or 1 when not one row could be scored or a detector did not come back."""
     setup_logging(arguments.log_level, as_json=arguments.log_json)
     _must_fit(arguments)
     manifest = Manifest(arguments.manifest, split=arguments.split)
@@ -71,10 +72,10 @@ def _clips(arguments: argparse.Namespace, manifest: Manifest) -> int:
     if arguments.plots:
         drawn = {one.detector: counts(one.scored) for one in answers if one.scored}
         plots.draw(arguments.plots, drawn)
-    if not any(one.scored for one in answers):
+    nothing = not any(one.scored for one in answers)
+    if nothing:
         console.print("nothing could be scored", style="red")
-        return 1
-    return 0
+    return 1 if hanging.named({} if scoring is None else scoring.given_up) or nothing else 0
 
 
 @contextmanager
@@ -92,7 +93,12 @@ def _scoring(arguments: argparse.Namespace) -> Scoring | None:
     if arguments.baseline and not (arguments.detector or arguments.pipeline):
         return None
     config = chosen.monitor(arguments.detector, arguments.pipeline)
-    return Scoring(building.build_detectors(config), device=arguments.device, pool=arguments.pool)
+    return Scoring(
+        building.build_detectors(config),
+        device=arguments.device,
+        pool=arguments.pool,
+        limits=config.scheduler,
+    )
 
 
 def _baseline(arguments: argparse.Namespace, manifest: Manifest) -> PlainClassifiers | None:
@@ -126,7 +132,8 @@ def _streams(arguments: argparse.Namespace, manifest: Manifest) -> int:
     if arguments.json:
         settings = _settings(arguments, manifest)
         report.write(report.streams_document(watched, failures, settings), arguments.json)
-    return 0 if any(one.windows for one in watched) else 1
+    lost = hanging.named(watching.given_up)
+    return 1 if lost or not any(one.windows for one in watched) else 0
 
 
 def _settings(arguments: argparse.Namespace, manifest: Manifest) -> dict[str, Json]:

@@ -132,7 +132,9 @@ async def _monitor(
 def _detecting(config: MonitorConfig, metrics: Metrics) -> Detecting:
     """What judges content that is sent here: detectors as the monitor's, of its own."""
     detectors = building.build_detectors(config)
-    return Detecting(Panel(detectors, device=config.scheduler.device, limits=LIMITS), metrics)
+    scheduler = config.scheduler
+    panel = Panel(detectors, device=scheduler.device, limits=LIMITS, scheduler=scheduler)
+    return Detecting(panel, metrics)
 
 
 def _outbox_path(config: MonitorConfig) -> Path | str:

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from streammon.commands import hanging
 from streammon.core.errors import ConfigError, Permanent, Retryable
 from streammon.core.types import Alert, AlertState, DetectionResult
 from streammon.pipelines import building, presets
@@ -43,7 +44,9 @@ class Tally:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 0, or 1 when a file could not be judged; the others still are."""
+    """Exit code 0, or 1 when a file could not be judged or a detector did not come back; the
+    others still are judged, and judge.
+    """
     setup_logging(arguments.log_level, as_json=arguments.log_json)
     named = presets.named([str(path) for path in arguments.files])
     for _, settings in named:
@@ -75,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
             bar.update(task, total=tally.media_s, completed=tally.media_s)
     if arguments.json is None:
         _summary(tallies, failed, spent_s=time.monotonic() - began_s)
-    return 1 if failed else 0
+    return 1 if hanging.named(replay.given_up) or failed else 0
 
 
 def _advance(bar: Progress, task: TaskID, media_s: float) -> None:

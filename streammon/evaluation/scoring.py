@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from streammon.config import SchedulerConfig
 from streammon.core.errors import Permanent, Retryable
 from streammon.core.ports import Detector, Source
 from streammon.core.types import Modality
@@ -30,10 +31,20 @@ class Scoring:
     A detector that looks at more than one modality gives an answer for each.
     """
 
-    def __init__(self, detectors: Mapping[str, Detector], *, device: str, pool: Pool) -> None:
-        """Loads every detector. Raises `Permanent` for one that cannot be loaded."""
+    def __init__(
+        self,
+        detectors: Mapping[str, Detector],
+        *,
+        device: str,
+        pool: Pool,
+        limits: SchedulerConfig = SchedulerConfig(),
+    ) -> None:
+        """Loads every detector. Raises `Permanent` for one that cannot be loaded.
+
+        Of `limits`, `hang_s` and `load_hang_s` say how long a detector may take.
+        """
         timed = {name: Timed(detector) for name, detector in detectors.items()}
-        self._examiner = Examiner(timed, device=device)
+        self._examiner = Examiner(timed, device=device, limits=limits)
         self._pool = pool
         self._answers = {
             (name, modality): Answers(
@@ -44,6 +55,11 @@ class Scoring:
             for modality in one.inputs
         }
         self.failures: list[Failure] = []
+
+    @property
+    def given_up(self) -> Mapping[str, str]:
+        """Detectors that hang, and what is known of it: they abstain from all that is left."""
+        return self._examiner.given_up
 
     @property
     def answers(self) -> list[Answers]:

@@ -87,6 +87,11 @@ class Watching:
         self.watched: list[Watched] = []
         self.failures: list[Failure] = []
 
+    @property
+    def given_up(self) -> Mapping[str, str]:
+        """Detectors that hang, and what is known of it."""
+        return self._replay.given_up
+
     def take(self, row: Row) -> None:
         """Judge its recording; what goes wrong with it is kept in `failures`."""
         try:

@@ -6,7 +6,7 @@ import time
 from array import array
 from collections.abc import Mapping, Sequence
 
-from streammon.core.ports import Detector
+from streammon.core.ports import Detector, Elsewhere
 from streammon.core.types import DetectionResult, Modality, Window, WindowSpec
 
 
@@ -25,6 +25,8 @@ class Timed:
             modality: array("f") for modality in detector.inputs
         }
         self._is_warm = False
+        if isinstance(detector, Elsewhere):
+            self.longest_wait_s = detector.longest_wait_s
 
     def load(self, device: str) -> None:
         self._detector.load(device)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -39,15 +40,7 @@ class CallThread:
         Raises `RuntimeError` after `end`, and when `most` calls wait already.
         """
         future: Future[T] = Future()
-
-        def call() -> None:
-            try:
-                result = work(*args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - handed to whoever waits for it
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
+        call = partial(_carry_out, future, partial(work, *args, **kwargs))
         with self._changed:
             if self._ending or len(self._calls) >= self._most:
                 raise RuntimeError(f"{self._name}: takes no more calls")
@@ -91,6 +84,16 @@ class CallThread:
             if future.set_running_or_notify_cancel():
                 call()
             del call, future  # what a call held is not kept until the next one
+
+
+def _carry_out(future: Future[T], work: Callable[[], T]) -> None:
+    try:
+        result = work()
+    except BaseException as error:  # noqa: BLE001 - handed to whoever waits for it
+        future.set_exception(error)
+        del future  # the error holds this frame, which is not to hold the error
+    else:
+        future.set_result(result)
 
 
 @dataclass(frozen=True, slots=True)

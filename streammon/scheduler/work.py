@@ -89,7 +89,7 @@ class Work:
         job.switch_s = (self._clock.now_ns() - began_ns) / 1e9
         batch = job.batch
         if batch is not None and batch.detector not in job.errors:
-            limit_s = self._limit_s(batch.detector)
+            limit_s = longest_s(self._detectors[batch.detector], self._settings)
             self._step(thread, job, batch.detector, "score", limit_s, self._score)
         job.ended_ns = self._clock.now_ns()
         return job
@@ -166,11 +166,12 @@ class Work:
                 return answers
         return Answers(tuple(score(windows)), len(windows))
 
-    def _limit_s(self, name: str) -> float:
-        detector = self._detectors[name]
-        if isinstance(detector, Elsewhere):
-            return detector.longest_wait_s + ELSEWHERE_SLACK_S
-        return self._settings.hang_s
+
+def longest_s(detector: Detector, settings: SchedulerConfig) -> float:
+    """How long one `score` of it may take before it is taken to hang."""
+    if isinstance(detector, Elsewhere):
+        return detector.longest_wait_s + ELSEWHERE_SLACK_S
+    return settings.hang_s
 
 
 def check(name: str, windows: Sequence[Window], results: Sequence[DetectionResult]) -> None:

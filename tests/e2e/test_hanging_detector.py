@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 import time
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ import pytest
 from tests.e2e.program import streammon
 from tests.packages import installed
 
+DEMO = Path(str(files("streammon.demo")))
 PACKAGE = """
     import sys
     import threading
@@ -99,6 +104,43 @@ def test_it_is_named_the_others_go_on_and_the_end_is_clean(
         program.wait_for(more)
         assert program.stop() == 0
     assert "score did not come back for 1 s" in told["cause"]
+
+
+OFFLINE = """
+    sources: {}
+    detectors:
+      stuck: {type: stuck}
+      freeze: {type: freeze}
+    scheduler: {device: cpu, hang_s: 0.5}
+"""
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("command", ["detect", "replay", "eval", "eval --streams"])
+def test_a_command_ends_with_its_name_and_1_and_what_the_others_say(
+    command: str, package: Path, tmp_path: Path
+) -> None:
+    config, out = tmp_path / "monitor.yaml", tmp_path / "out.json"
+    config.write_text(textwrap.dedent(OFFLINE))
+    film, manifest = DEMO / "camera_frozen.mp4", tmp_path / "manifest.csv"
+    manifest.write_text(f"path,label\n{film},1\n")
+    name, *options = command.split()
+    given = [str(manifest if name == "eval" else film), "--pipeline", str(config), *options]
+    given += ["--json"] if name == "detect" else ["--json", str(out)]
+    began_s = time.monotonic()
+    with installed(package, "stuck_detector", source=PACKAGE, entry_points=STUCK):
+        ended = subprocess.run(
+            [sys.executable, "-m", "streammon", name, *given],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert "streammon: stuck: score did not come back for 0.5 s" in ended.stderr
+    assert time.monotonic() - began_s < 40.0
+    said = out.read_text() if out.exists() else ended.stdout
+    assert "freeze" in said
 
 
 @pytest.mark.timeout(120)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streammon.config import SchedulerConfig
 from streammon.core.errors import Permanent
 from streammon.core.ports import Demand
 from streammon.core.types import (
@@ -22,7 +25,10 @@ from streammon.core.types import (
 )
 from streammon.ingest.finite import Finite
 from streammon.pipelines.examine import Examiner
+from streammon.scheduler import bounded
 from tests.fakes import CAM, RATE_HZ, ScriptedSource, a_frame, a_message
+
+LIMIT_S = 10.0
 
 
 class Watcher:
@@ -171,11 +177,74 @@ def test_each_participant_gets_a_window_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("broken", [Failing, TooMany])
-def test_a_detector_that_fails_abstains_and_says_so(broken: type[Watcher]) -> None:
+def test_a_detector_that_fails_abstains_and_says_so(
+    broken: type[Watcher], caplog: pytest.LogCaptureFixture
+) -> None:
     watcher = broken(Modality.TEXT, WindowSpec(1, 0, WindowUnit.MESSAGES))
     (result,) = examine(watcher, [a_message(0, media_s=0.0)])
+    caplog.clear()  # what is logged holds the frames of the call, and so the thread
     assert result.confidence is None
     assert result.abstained == "the detector failed: ValueError"
+
+
+class Hanging(Watcher):
+    """Does not come back from its second window, or from being loaded, until it is released."""
+
+    def __init__(self, release: threading.Event, *, at: str = "score") -> None:
+        super().__init__(Modality.TEXT, WindowSpec(1, 0, WindowUnit.MESSAGES), name="hanging")
+        self._release, self._at = release, at
+
+    def load(self, device: str) -> None:
+        super().load(device)
+        if self._at == "load":
+            self._release.wait(LIMIT_S)
+
+    def score(self, batch: Sequence[Window]) -> Sequence[DetectionResult]:
+        if self._at == "score" and self.windows:
+            self._release.wait(LIMIT_S)
+        return super().score(batch)
+
+
+@pytest.fixture
+def release() -> Generator[threading.Event]:
+    """Set at the end of the test: then what hangs comes back, and its thread ends."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+QUICK = SchedulerConfig(hang_s=0.2, load_hang_s=0.2)
+
+
+def test_a_detector_that_hangs_abstains_from_there_on_and_the_others_are_asked(
+    release: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded, "SECOND_LOOK_S", 0.05)
+    other = Watcher(Modality.TEXT, WindowSpec(1, 0, WindowUnit.MESSAGES), name="other")
+    detectors = {"hanging": Hanging(release), "other": other}
+    examiner = Examiner(detectors, device="cpu", limits=QUICK)
+    chat = [a_message(seq, media_s=float(seq)) for seq in range(4)]
+    began_s = time.monotonic()
+    results = list(examiner.examine(recording(chat, Modality.TEXT)).results())
+    assert time.monotonic() - began_s < LIMIT_S / 2
+    said = [result.abstained for result in results if result.detector == "hanging"]
+    assert said == [None, *["the detector hangs and was given up"] * 3]
+    assert [result.abstained for result in results if result.detector == "other"] == [None] * 4
+    assert list(examiner.given_up) == ["hanging"]
+    assert "did not come back for 0.2 s" in examiner.given_up["hanging"]
+
+
+def test_a_detector_that_hangs_while_it_loads_is_an_error_at_once_and_again(
+    release: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded, "SECOND_LOOK_S", 0.05)
+    hanging = Hanging(release, at="load")
+    examiner = Examiner({"hanging": hanging}, device="cpu", lazily=True, limits=QUICK)
+    source = recording([a_message(0, media_s=0.0)], Modality.TEXT)
+    for _ in range(2):
+        with pytest.raises(Permanent, match="hanging: load did not come back"):
+            examiner.examine(source)
+    assert hanging.loads == 1
 
 
 def test_lazily_only_detectors_with_something_to_look_at_are_loaded_and_once() -> None:
