@@ -6,10 +6,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 MINE := tests $(wildcard benchmarks) $(wildcard training)
 BENCHMARKS := $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py 2>/dev/null)))
 
-# What the tests want from Debian: an RTSP server to be killed, a Redis too, and a browser.
+# What the tests want from Debian: an RTSP server to be killed, a Redis too, a browser, and sound
+# cards made of a file or a PulseAudio daemon (PyAudio is built against portaudio19-dev).
 TEST_PACKAGES := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
-	gstreamer1.0-libav chromium redis-server
+	gstreamer1.0-libav chromium redis-server \
+	portaudio19-dev libasound2-plugins pulseaudio pulseaudio-utils
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup setup-test test lint types bench bench-full clean
@@ -23,7 +25,7 @@ demo: $(VENV)/.installed  ## Install what is missing and watch the bundled strea
 
 setup: $(VENV)/.installed-dev  ## Create .venv with everything for development
 
-test: setup setup-test  ## Set up and run every test (ARGS="tests/unit -k channel")
+test: setup setup-test $(VENV)/.installed-microphone  ## Set up and run every test (ARGS="tests/unit -k channel")
 	$(BIN)/python -m pytest --cov --cov-report=term -rfEs $(ARGS)
 
 lint: setup  ## Style, formatting, and who may import whom
@@ -74,6 +76,11 @@ $(VENV)/.installed-dev: pyproject.toml $(VENV)/.torch
 	@echo "[3/3] installing streammon with the development tools"
 	$(PIP) install -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.installed
+
+# Built from source, so it is left out where its headers are missing: its tests are then skipped.
+$(VENV)/.installed-microphone: $(VENV)/.installed-dev | setup-test
+	@if [ ! -e /usr/include/portaudio.h ]; then exit 0; fi; \
+	$(PIP) install -c constraints.txt -e '.[microphone]' && touch $@
 
 setup-test:  ## The Debian packages that the tests need (installs them only when root)
 	@command -v dpkg-query >/dev/null || { echo "not Debian: tests that need its packages are skipped"; exit 0; }; \

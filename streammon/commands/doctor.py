@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from streammon.config import ServerConfig, state_folder
+from streammon.core.errors import Permanent, Retryable
+from streammon.ingest.sound_card import input_devices
 from streammon.registry import DETECTORS, RULES, SINKS, SOURCES, known
 
 EXTRAS = {
@@ -56,6 +58,7 @@ def _examine() -> Iterator[Finding]:
     yield _torch()
     yield _ffmpeg()
     yield _cameras()
+    yield _microphones()
     yield _port(ServerConfig().port)
     yield _state()
     for group in (SOURCES, DETECTORS, SINKS, RULES):
@@ -130,6 +133,21 @@ def _cameras() -> Finding:
     unreadable = [path for path in cameras if not os.access(path, os.R_OK)]
     advice = f"no permission for {', '.join(unreadable)}: join the group `video`"
     return Finding("cameras", not unreadable, ", ".join(cameras), advice if unreadable else "")
+
+
+def _microphones() -> Finding:
+    try:
+        devices = input_devices()
+    except Permanent as error:
+        return Finding("microphones", False, "not looked for", str(error))
+    except Retryable as error:
+        return Finding("microphones", False, str(error), "is the sound system running?")
+    found = ", ".join(
+        f"{device.index} {device.name!r} ({device.channels} at {device.rate_hz} Hz)"
+        for device in devices
+    )
+    advice = "" if devices else "plug one in; in a container, share the sound system with it"
+    return Finding("microphones", bool(devices), found or "none", advice)
 
 
 def _port(port: int) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,7 @@ from streammon.core.ports import Source
 from streammon.core.types import StreamId
 from streammon.registry import SOURCES, adapter_class, known
 from tests.contract.source_laws import LAWS, SourceCase
+from tests.sound_cards import FILE_CARD, RATE_HZ, file_card, needs_pyaudio, ramp
 
 SECRET = "hunter2"
 STREAM = StreamId("subject")
@@ -55,6 +57,17 @@ def webcam(folder: Path) -> SourceCase:
     )
 
 
+def microphone(folder: Path) -> SourceCase:
+    needs_pyaudio()
+    os.environ |= file_card(folder, ramp(60.0))  # the test puts the environment back
+    card = {"rate_hz": RATE_HZ, "ring_s": 30.0}
+    return SourceCase(
+        build("microphone", device=FILE_CARD, **card),
+        build("microphone", device="not there", **card),
+        lossless=False,
+    )
+
+
 def chat_jsonl(folder: Path) -> SourceCase:
     path = folder / "chat.jsonl"
     lines = [{"captured_s": 5 + n / 10, "author_id": f"u{n % 3}", "text": "hi"} for n in range(30)]
@@ -84,6 +97,7 @@ CASES: Mapping[str, Callable[[Path], SourceCase]] = {
     "av_url": av_url,
     "av_url over the network": av_url_on_the_network,
     "webcam": webcam,
+    "microphone": microphone,
     "chat_jsonl": chat_jsonl,
     "still": still,
     "text": text,
@@ -118,5 +132,8 @@ def test_every_source_has_a_case() -> None:
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 @pytest.mark.parametrize("case", CASES)
-async def test_sources_keep_their_promises(case: str, law: Any, tmp_path: Path) -> None:
+async def test_sources_keep_their_promises(
+    case: str, law: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALSA_CONFIG_PATH", "")
     await law(CASES[case](tmp_path))
