@@ -1,93 +1,32 @@
-"""A remote detector before a real HTTP server that is slow, away, wrong or hostile."""
+"""A remote detector before a real HTTP server that is well, wrong or hostile."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import logging
 import re
-import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from typing import Any
 
 import pytest
 
 from streammon.core.errors import Permanent
-from streammon.core.types import DetectionResult, StreamId, Window
+from streammon.core.types import StreamId
 from streammon.detectors import remote_line
-from streammon.detectors.remote import RemoteConfig
-from streammon.detectors.remote_detector import RemoteDetector
-from streammon.flow.supervise import Backoff
-from tests.answering import Answer, Answering, Asked, answering, as_json
+from tests.answering import Answer, Asked, answering, as_json
 from tests.fakes import a_chunk, a_frame, a_window
-
-ABOUT = {"v": 1, "detectors": [{"detector": "voice", "kind": "x", "modalities": ["audio"]}]}
-SYNTHETIC = {
-    "v": 1,
-    "type": "detection",
-    "modality": "audio",
-    "confidence": 0.75,
-    "is_ai_generated": True,
-    "abstained": None,
-    "detectors": [
-        {"detector": "voice", "confidence": 0.75, "abstained": None, "model_used": "v@1"}
-    ],
-    "processing_time_s": 0.1,
-    "model_used": "v@1",
-}
-Says = Callable[[Asked], Answer]
-
-
-def well(answer: Answer) -> Says:
-    """Says what detectors there are, and answers every window so."""
-    return lambda asked: as_json(ABOUT) if asked.method == "GET" else answer
-
-
-def heard(number: int = 0, stream: str = "cam") -> Window:
-    return a_window(
-        a_chunk(number, duration_s=1.0, stream=StreamId(stream)), end_s=float(number + 1)
-    )
-
-
-def several(count: int) -> list[Window]:
-    return [heard(stream=f"s{number}") for number in range(count)]
-
-
-@contextmanager
-def remote(url: str, **settings: Any) -> Iterator[RemoteDetector]:
-    """A loaded detector that is patient for two seconds at most."""
-    given = {"timeout_s": 1.0, "longest_wait_s": 2.0, "retries": 0, **settings}
-    config = RemoteConfig.model_validate({"url": url, "modality": "audio", **given})
-    detector = config.build("far")
-    assert isinstance(detector, RemoteDetector)
-    try:
-        detector.load("cpu")
-        yield detector
-    finally:
-        detector.close()
-
-
-@contextmanager
-def before(answer: Says, **settings: Any) -> Iterator[tuple[RemoteDetector, Answering]]:
-    with answering(answer) as server, remote(server.url, **settings) as detector:
-        server.asked.clear()
-        yield detector, server
-
-
-def one(detector: RemoteDetector, window: Window | None = None) -> DetectionResult:
-    (result,) = detector.score([window or heard()])
-    return result
-
-
-@pytest.fixture(autouse=True)
-def pauses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_line, "PAUSE", Backoff(first_s=0.01, most_s=0.02))
-
+from tests.loopback.far_detector import (
+    ABOUT,
+    SYNTHETIC,
+    Says,
+    before,
+    heard,
+    in_turn,
+    one,
+    remote,
+    several,
+    well,
+)
 
 # --- the way it should be ---------------------------------------------------------------------
 
@@ -265,119 +204,6 @@ def test_a_detector_that_is_not_there_is_named_at_load_with_those_that_are() -> 
             remote(server.url, detector=["face"]).__enter__()
         with pytest.raises(Permanent, match="none of its detectors looks at text; it has: voice"):
             remote(server.url, modality="text").__enter__()
-
-
-# --- retries -----------------------------------------------------------------------------------
-
-
-def in_turn(*answers: Answer) -> Says:
-    """These answers first, then a good one for ever."""
-    left = list(answers)
-    return lambda asked: (
-        as_json(ABOUT) if asked.method == "GET" else left.pop(0) if left else as_json(SYNTHETIC)
-    )
-
-
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_one_that_is_busy_is_asked_again(status: int) -> None:
-    with before(in_turn(Answer(status=status), Answer(closes=True)), retries=2) as (
-        detector,
-        server,
-    ):
-        assert one(detector).confidence == 0.75
-        assert len(server.asked) == 3
-
-
-@pytest.mark.parametrize("answer", [Answer(status=500), Answer(b"x"), as_json({}, cut_to=1)])
-def test_what_may_have_been_judged_is_not_asked_again(answer: Answer) -> None:
-    with before(in_turn(answer), retries=5) as (detector, server):
-        assert one(detector).confidence is None
-        assert len(server.asked) == 1
-
-
-def seconds(delay_s: float) -> str:
-    return str(int(delay_s))
-
-
-def date(delay_s: float) -> str:
-    return format_datetime(datetime.now(UTC) + timedelta(seconds=delay_s + 0.9), usegmt=True)
-
-
-@pytest.mark.parametrize("written", [seconds, date])
-def test_it_waits_as_long_as_it_is_told_to(written: Callable[[float], str]) -> None:
-    busy = Answer(status=429, headers={"Retry-After": written(1.0)})
-    with before(in_turn(busy), retries=1, longest_wait_s=9.0) as (detector, server):
-        began_s = time.monotonic()
-        assert one(detector).confidence == 0.75
-        assert 0.5 <= time.monotonic() - began_s < 5.0
-        assert len(server.asked) == 2
-
-
-def test_it_does_not_wait_for_longer_than_it_has() -> None:
-    busy = Answer(status=503, headers={"Retry-After": "3600"})
-    with before(in_turn(busy), retries=3) as (detector, server):
-        began_s = time.monotonic()
-        result = one(detector)
-        assert result.abstained == "the remote detector is away (it is busy (503))"
-        assert time.monotonic() - began_s < 1.0
-        assert len(server.asked) == 1
-
-
-def test_a_batch_ends_in_time_however_many_of_it_hang() -> None:
-    with before(well(Answer(hangs=True)), concurrency=2, failures=100) as (detector, _):
-        began_s = time.monotonic()
-        results = detector.score(several(8))
-        took_s = time.monotonic() - began_s
-    assert [result.confidence for result in results] == [None] * 8
-    assert took_s < detector.longest_wait_s + 0.8
-
-
-# --- away for longer ---------------------------------------------------------------------------
-
-
-def test_after_several_failures_in_a_row_it_is_left_alone_and_then_tried_with_one_window() -> None:
-    with before(well(Answer(status=500)), failures=3, rest_s=0.5) as (detector, server):
-        for _ in range(3):
-            one(detector)
-        assert len(server.asked) == 3
-        began_s = time.monotonic()
-        results = detector.score(several(8))
-        assert time.monotonic() - began_s < 0.5
-        assert len(server.asked) == 3
-        reason = "the remote detector is away (it failed (500)), asked again in 1 s"
-        assert [result.abstained for result in results] == [reason] * 8
-        time.sleep(0.55)
-        detector.score(several(8))
-        assert len(server.asked) == 4, "half open, one window decides"
-        time.sleep(0.55)
-        server.answer = well(as_json(SYNTHETIC))
-        assert [result.confidence for result in detector.score(several(8))] == [0.75] * 8
-        assert detector.trouble == ""
-
-
-def test_one_that_is_not_there_yet_is_no_reason_not_to_start() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    with remote(url, retries=1) as detector:
-        assert "no connection (" in detector.trouble
-        result = one(detector)
-    away = "the remote detector is away (no connection (Connection refused))"
-    assert result.abstained == away
-
-
-def test_connections_are_closed_when_nobody_uses_the_detector_any_more() -> None:
-    with answering(well(as_json(SYNTHETIC))) as server:
-        config = RemoteConfig.model_validate({"url": server.url, "modality": "audio"})
-        detector = config.build("far")
-        detector.load("cpu")
-        assert detector.score([heard()])[0].confidence == 0.75
-        del detector  # an open socket or loop would now be a warning, and so an error
-        gc.collect()
-
-
-def test_a_name_that_no_machine_has_is_one_that_is_away() -> None:
-    with remote("https://nowhere.invalid") as detector:
-        assert "no connection (" in detector.trouble
 
 
 # --- secrets -----------------------------------------------------------------------------------

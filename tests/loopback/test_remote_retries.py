@@ -1,0 +1,129 @@
+"""A remote detector before a real HTTP server that is busy, slow or away: how long, how often."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from streammon.detectors.remote import RemoteConfig
+from tests.answering import Answer, answering, as_json
+from tests.loopback.far_detector import (
+    SYNTHETIC,
+    before,
+    heard,
+    in_turn,
+    one,
+    remote,
+    several,
+    well,
+)
+
+# --- retries -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_one_that_is_busy_is_asked_again(status: int) -> None:
+    with before(in_turn(Answer(status=status), Answer(closes=True)), retries=2) as (
+        detector,
+        server,
+    ):
+        assert one(detector).confidence == 0.75
+        assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize("answer", [Answer(status=500), Answer(b"x"), as_json({}, cut_to=1)])
+def test_what_may_have_been_judged_is_not_asked_again(answer: Answer) -> None:
+    with before(in_turn(answer), retries=5) as (detector, server):
+        assert one(detector).confidence is None
+        assert len(server.asked) == 1
+
+
+def seconds(delay_s: float) -> str:
+    return str(int(delay_s))
+
+
+def date(delay_s: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=delay_s + 0.9), usegmt=True)
+
+
+@pytest.mark.parametrize("written", [seconds, date])
+def test_it_waits_as_long_as_it_is_told_to(written: Callable[[float], str]) -> None:
+    busy = Answer(status=429, headers={"Retry-After": written(1.0)})
+    with before(in_turn(busy), retries=1, longest_wait_s=9.0) as (detector, server):
+        began_s = time.monotonic()
+        assert one(detector).confidence == 0.75
+        assert 0.5 <= time.monotonic() - began_s < 5.0
+        assert len(server.asked) == 2
+
+
+def test_it_does_not_wait_for_longer_than_it_has() -> None:
+    busy = Answer(status=503, headers={"Retry-After": "3600"})
+    with before(in_turn(busy), retries=3) as (detector, server):
+        began_s = time.monotonic()
+        result = one(detector)
+        assert result.abstained == "the remote detector is away (it is busy (503))"
+        assert time.monotonic() - began_s < 1.0
+        assert len(server.asked) == 1
+
+
+def test_a_batch_ends_in_time_however_many_of_it_hang() -> None:
+    with before(well(Answer(hangs=True)), concurrency=2, failures=100) as (detector, _):
+        began_s = time.monotonic()
+        results = detector.score(several(8))
+        took_s = time.monotonic() - began_s
+    assert [result.confidence for result in results] == [None] * 8
+    assert took_s < detector.longest_wait_s + 0.8
+
+
+# --- away for longer ---------------------------------------------------------------------------
+
+
+def test_after_several_failures_in_a_row_it_is_left_alone_and_then_tried_with_one_window() -> None:
+    with before(well(Answer(status=500)), failures=3, rest_s=0.5) as (detector, server):
+        for _ in range(3):
+            one(detector)
+        assert len(server.asked) == 3
+        began_s = time.monotonic()
+        results = detector.score(several(8))
+        assert time.monotonic() - began_s < 0.5
+        assert len(server.asked) == 3
+        reason = "the remote detector is away (it failed (500)), asked again in 1 s"
+        assert [result.abstained for result in results] == [reason] * 8
+        time.sleep(0.55)
+        detector.score(several(8))
+        assert len(server.asked) == 4, "half open, one window decides"
+        time.sleep(0.55)
+        server.answer = well(as_json(SYNTHETIC))
+        assert [result.confidence for result in detector.score(several(8))] == [0.75] * 8
+        assert detector.trouble == ""
+
+
+def test_one_that_is_not_there_yet_is_no_reason_not_to_start() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with remote(url, retries=1) as detector:
+        assert "no connection (" in detector.trouble
+        result = one(detector)
+    away = "the remote detector is away (no connection (Connection refused))"
+    assert result.abstained == away
+
+
+def test_connections_are_closed_when_nobody_uses_the_detector_any_more() -> None:
+    with answering(well(as_json(SYNTHETIC))) as server:
+        config = RemoteConfig.model_validate({"url": server.url, "modality": "audio"})
+        detector = config.build("far")
+        detector.load("cpu")
+        assert detector.score([heard()])[0].confidence == 0.75
+        del detector  # an open socket or loop would now be a warning, and so an error
+        gc.collect()
+
+
+def test_a_name_that_no_machine_has_is_one_that_is_away() -> None:
+    with remote("https://nowhere.invalid") as detector:
+        assert "no connection (" in detector.trouble
