@@ -6,6 +6,10 @@ window is for follows Zipf's law (the k-th most wanted gets a share of 1/k), and
 seconds the most wanted one becomes the least wanted: what people watch changes. The same trace
 goes through a scheduler with room for all six, and, as a plain list of wishes, through a cache
 that always loads at once and drops the model used the longest ago.
+
+Most of the models are wanted once or twice a second: the device is hardly used, so they give way at
+once, and `residency_loading_share`, the share of the time in which one was being loaded, is not
+bounded by the fifth that holds where all are wanted all the time.
 """
 
 from __future__ import annotations
@@ -160,6 +164,7 @@ async def measure(folder: Path, *, seconds: float) -> tuple[dict[str, float], di
         "residency_hit_rate": sum(each.loaded_already for each in told) / batches,
         "residency_hit_rate_plain_lru": plain_hit_rate(wishes),
         "model_load_ms": 1000 * loading_s / max(loads, 1),
+        "residency_loading_share": loading_s / seconds,
         "residency_scored_share": sum(each.scored for each in told) / len(wishes),
         "residency_scored_share_all_loaded": (
             sum(each.scored for each in roomy.detectors.values()) / len(wishes)
@@ -169,7 +174,7 @@ async def measure(folder: Path, *, seconds: float) -> tuple[dict[str, float], di
     }
     details = {
         "seconds": seconds, "wishes": len(wishes), "batches": batches, "loads": loads,
-        "evictions": sum(each.evictions for each in told), "loading_share": loading_s / seconds,
+        "evictions": sum(each.evictions for each in told),
         "model_mb": size_bytes / MEGABYTE, "budget_mb": room_mb, "rate_hz": RATE_HZ,
     }  # fmt: skip
     return figures, details

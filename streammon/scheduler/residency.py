@@ -3,9 +3,10 @@
 Models that can be unloaded share a budget. While windows of loaded models are due, those come
 first; the least recently used model gives way when nothing is due for the loaded ones, or when a
 window of a model that is not loaded would come too late. After a load all stay for `KEPT_TIMES` as
-long as it took, so that however many models want the device, loading takes at most one part in
-`KEPT_TIMES + 1` of its time. Only a model for which hardly a window would come until it could be
-back gives way sooner.
+long as it took, so that where all are wanted all the time, loading takes at most one part in
+`KEPT_TIMES + 1` of the device's time. Only a model for which hardly a window would come until it
+could be back gives way sooner: such loads are no part of that bound, and a device that is
+hardly used may spend more of its time on them than on scoring.
 """
 
 from __future__ import annotations

@@ -101,6 +101,18 @@ def test_when_all_have_windows_all_the_time_loading_takes_a_fifth_at_most(
     assert min(by_detector.values()) > 0
 
 
+def test_a_device_that_is_hardly_used_may_load_for_longer_than_that_and_serves_at_once() -> None:
+    """Models that miss hardly a window while they are away do not wait for their turn."""
+    heavy = [Heavy(f"m{n}", load_s=0.1, size_bytes=MEGABYTE, each_s=0.005) for n in range(4)]
+    simulation = Simulation(heavy, [Sends("s0", 0.8)], scheduling(MEGABYTE))
+    simulation.run(5.0)
+    loading_s, scored, seconds = simulation.loading_s, len(simulation.scored), 60.0
+    simulation.run(5.0 + seconds)
+    assert (simulation.loading_s - loading_s) / seconds > 1.5 / (1 + KEPT_TIMES)
+    assert len(simulation.scored) - scored >= 4 * (seconds / 0.8 - 1)
+    assert simulation.longest_wait_s < 4 * (1 + KEPT_TIMES) * 0.1
+
+
 @settings(max_examples=20)
 @given(found=models(), streams=st.integers(1, 6))
 def test_with_room_for_all_each_is_loaded_once_but_for_the_measuring_at_the_start(
