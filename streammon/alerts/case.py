@@ -42,6 +42,8 @@ class Case:
     now_s: float
     evidence: dict[Voice, Evidence] = field(default_factory=dict)
     heard_s: dict[Voice, float] = field(default_factory=dict)
+    experimental: set[Voice] = field(default_factory=set)
+    """Those whose newest result is marked so: they neither open an incident nor keep one open."""
     scored: deque[DetectionResult] = field(default_factory=lambda: deque(maxlen=MOST_SCORED))
     alarm_since_s: float | None = None
     """When any voice began to raise the alarm; `None` while none does."""
@@ -63,14 +65,17 @@ class Case:
             self._move_to(result)
         voice = (result.detector, result.modality)
         self.evidence[voice] = rule.advance(self.evidence.get(voice), result)
+        (self.experimental.add if result.experimental else self.experimental.discard)(voice)
         self.now_s = max(self.now_s, result.end_s)
         self.heard_s[voice] = self.now_s
         if result.confidence is not None:
             self.scored.append(self.noted(result))
         for silent in [v for v, at in self.heard_s.items() if self.now_s - at > FORGOTTEN_AFTER_S]:
             del self.evidence[silent], self.heard_s[silent]
-        alarm = any(evidence.alarm for evidence in self.evidence.values())
-        clear = all(evidence.clear for evidence in self.evidence.values())
+            self.experimental.discard(silent)
+        proven = [one for voice, one in self.evidence.items() if voice not in self.experimental]
+        alarm = any(evidence.alarm for evidence in proven)
+        clear = all(evidence.clear for evidence in proven)
         self.alarm_since_s = _since(self.alarm_since_s, self.now_s) if alarm else None
         self.clear_since_s = _since(self.clear_since_s, self.now_s) if clear else None
 
@@ -82,7 +87,14 @@ class Case:
         return replace(result, details={**result.details, "baseline": evidence.learnt})
 
     def strongest(self) -> Evidence:
+        """Of those that are not experimental, as long as there are any."""
         return self.evidence[self._loudest()]
+
+    def suspicions(self) -> tuple[DetectionResult, ...]:
+        """The newest kept result of each experimental voice that would raise the alarm."""
+        loud = [voice for voice in self.experimental if self.evidence[voice].alarm]
+        newest = {(one.detector, one.modality): one for one in self.scored}
+        return tuple(newest[voice] for voice in sorted(loud) if voice in newest)
 
     def backing(self) -> tuple[DetectionResult, ...]:
         """The kept results that the strongest evidence rests on, oldest first.
@@ -104,7 +116,10 @@ class Case:
         return tuple(result for result in self.scored if result.end_s >= since_s)
 
     def _loudest(self) -> Voice:
-        return max(self.evidence, key=lambda voice: self.evidence[voice].level)
+        def rank(voice: Voice) -> tuple[bool, float]:
+            return voice not in self.experimental, self.evidence[voice].level
+
+        return max(self.evidence, key=rank)
 
     def _move_to(self, result: DetectionResult) -> None:
         """Put every time on the clock of a new epoch; the break between counts as no time."""

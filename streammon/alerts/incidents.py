@@ -3,6 +3,10 @@
 Evidence is kept per detector and modality and the strongest decides, so that clean sound does
 not clear a frozen picture. An incident closes when *all* of its evidence is clear.
 
+Experimental evidence (`DetectionResult.experimental`) opens no incident, makes none more severe and
+keeps none open, whatever its rule says: it is told with those that other evidence opened, of its
+own kind or another, against the same participant.
+
 Media time starts again with each epoch. An incident outlives a reconnect, for otherwise whoever
 forges a stream could close incidents by reconnecting: its times are moved onto the clock of the
 new epoch, where the break itself counts as no time. So `media_s - opened_s` is always how long
@@ -19,7 +23,12 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from streammon.alerts.case import Case, severity_of
-from streammon.alerts.reasons import cleared_because, ended_because, raised_because
+from streammon.alerts.reasons import (
+    also_suspected,
+    cleared_because,
+    ended_because,
+    raised_because,
+)
 from streammon.config import AlertsConfig
 from streammon.core.errors import ConfigError
 from streammon.core.ports import Rule
@@ -33,6 +42,8 @@ from streammon.core.types import (
 )
 
 RESULTS_IN_ALERT = 5
+MOST_ADDED = 3
+"""Results of experimental detectors that an alert carries beside those it rests on."""
 
 _LADDER = tuple(Severity)
 _IDS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:streammon:alerts")
@@ -188,8 +199,10 @@ class IncidentBook:
     ) -> Alert:
         stream, participant, kind = key
         level, backing = case.strongest().level, case.backing()
+        added = self._suspicions(stream, participant)
         if why is None:
             why = raised_because(backing, level=level, clear_s=self._settings.clear_s)
+            why += also_suspected(added)
         case.told += 1
         case.updated_s = case.now_s
         case.alert = Alert(
@@ -205,11 +218,16 @@ class IncidentBook:
             epoch=case.epoch,
             captured_ns=captured_ns,
             why=why,
-            results=backing[-RESULTS_IN_ALERT:],
+            results=(*backing[-RESULTS_IN_ALERT:], *added),
             evidence_ref=None if self._evidence_ref is None else self._evidence_ref(incident_id),
             participant=participant,
         )
         return case.alert
+
+    def _suspicions(self, stream: StreamId, participant: str) -> tuple[DetectionResult, ...]:
+        """What experimental detectors of any kind hold against the same participant now."""
+        cases = [case for key, case in self._cases.items() if key[:2] == (stream, participant)]
+        return tuple(one for case in cases for one in case.suspicions())[:MOST_ADDED]
 
     def _drop(self, key: _Key, *, captured_ns: int, why: str) -> Alert | None:
         """Forget a case; the alert that closes its incident, if one was open."""

@@ -21,6 +21,7 @@ SUBJECTS = {
     "freeze": "picture or sound is not live",
     "chat_flood": "accounts post near-identical messages",
     "ai_text": "somebody writes as language models do",
+    "face_forgery": "a face looks swapped or blended in",
 }
 CAUSES = {
     "frozen": "the picture is frozen",
@@ -45,6 +46,15 @@ def raised_because(results: Sequence[DetectionResult], *, level: float, clear_s:
         f"{subject[:1].upper()}{subject[1:]}: {_strength(results)}; evidence {fading}at "
         f"{level:.1f} of the alarm level; clears after {clear_s:g} s of clean windows."
     )
+
+
+def also_suspected(results: Sequence[DetectionResult]) -> str:
+    """What experimental detectors say beside it, as another sentence; empty: nothing.
+
+    `results`: the newest of each that would raise the alarm if it might.
+    """
+    said = [f"{_subject(one)} ({one.confidence or 0.0:.2f}, {one.detector})" for one in results]
+    return f" Experimental detectors add: {'; '.join(said)}." if said else ""
 
 
 def cleared_because(results: Sequence[DetectionResult], *, lasted_s: float) -> str:

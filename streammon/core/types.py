@@ -222,6 +222,13 @@ class DetectionResult:
         if self.confidence is not None and not 0.0 <= self.confidence <= 1.0:
             raise ValueError(f"{self.detector}: confidence {self.confidence} is not in 0..1")
 
+    @property
+    def experimental(self) -> bool:
+        """Its detector marks it as too weak to raise an alarm on its own (`details.experimental`):
+        it is told with an incident that others opened.
+        """
+        return self.details.get("experimental") is True
+
     @classmethod
     def of(
         cls,

@@ -125,7 +125,10 @@ def answered(
     details: Mapping[str, Json],
     processing_time_s: float,
 ) -> DetectionResult:
-    """The result of a combinator: `abstained` is why, when there is no confidence."""
+    """The result of a combinator: `abstained` is why, when there is no confidence.
+
+    It is experimental where everybody who spoke is.
+    """
     spoke = [each.result for each in answers if each.how is How.SPOKE and each.result is not None]
     regions: list[Region] = [
         region
@@ -134,6 +137,8 @@ def answered(
         for region in result.regions
     ]
     models = dict.fromkeys(result.model_used for result in spoke)
+    if spoke and all(result.experimental for result in spoke):
+        details = {**details, "experimental": True}
     return DetectionResult.of(
         window,
         detector=detector,

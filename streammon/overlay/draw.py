@@ -240,9 +240,10 @@ def _draw_scores(
 def _draw_row(pen: Pen, row: DetectionResult, at: tuple[int, int], *, right_px: int) -> None:
     """Label, bar, number; or label and the reason to abstain."""
     x, y = at
+    mark = " (experimental)" if row.experimental else ""
     who = f" {row.participant}" if row.participant else ""
     label_px = (right_px - x) * 9 // 20
-    pen.text(pen.fitted(title_of(row.kind) + who, label_px), (x, y), WHITE)
+    pen.text(pen.fitted(title_of(row.kind) + mark + who, label_px), (x, y), WHITE)
     bar_x = x + label_px + pen.text_px // 2
     if row.confidence is None:
         reason = pen.fitted(row.abstained or "", right_px - bar_x)

@@ -201,6 +201,20 @@ async def test_a_detector_that_abstains_says_why_and_looks_unlike_a_good_score()
         assert sorted(verdicts) == ["abstains", "flagged", "plain"]
 
 
+async def test_an_experimental_detector_is_named_so_on_the_tile_and_in_its_card() -> None:
+    monitor = ScriptedMonitor([stream_view("hall", VIDEO, AUDIO)])
+    async with played(monitor) as url, wall(url) as opened:
+        await opened.live()
+        monitor.score("hall", "face_forgery", 0.97, details={"experimental": True})
+        row = opened.tile("hall").locator(".score")
+        await row.wait_for()
+        assert await row.locator(".score-name").inner_text() == "face forgery (experimental)"
+        await opened.tile("hall").locator(".tile-open").click()
+        word = opened.page.locator(".focus-view .card-word")
+        await word.wait_for()
+        assert await word.inner_text() == "suspect; experimental: opens no incident"
+
+
 async def test_one_stream_large_shows_scores_history_incidents_and_facts() -> None:
     monitor = a_monitor()
     async with played(monitor) as url, wall(url) as opened:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -119,6 +120,15 @@ def test_a_silent_or_failing_member_changes_nothing_but_the_count(
     assert joined.confidence == plain.confidence
     spoke = [confidence for confidence in said if confidence is not None]
     assert (plain.confidence is not None) == (len(spoke) >= least)
+
+
+def test_its_answer_is_experimental_where_all_who_spoke_are() -> None:
+    weak, silent = Panelist("weak", says=0.9), Panelist("silent", silent="nothing to see")
+    weak.act = lambda batch: [
+        replace(result, details={"experimental": True}) for result in weak.plainly(batch)
+    ]
+    assert verdict(loaded(weak, silent)).experimental
+    assert not verdict(loaded(weak, *say(0.9))).experimental
 
 
 def test_a_batch_is_scored_as_a_batch_each_window_with_its_own_answer() -> None:

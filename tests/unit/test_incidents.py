@@ -396,3 +396,46 @@ def test_what_is_kept_of_an_incident_is_named_in_its_alerts() -> None:
     kept[opened.incident_id] = "snapshot.jpg"
     later = told(judge, stretch(3, 20, 0.97))
     assert {alert.evidence_ref for alert in later} == {"snapshot.jpg"}
+
+
+def unproven(at_s: float, score: float | None, **more: Any) -> DetectionResult:
+    said = {"detector": "faces", "details": {"experimental": True}, **more}
+    return seen(at_s, score, **said)
+
+
+@given(st.lists(scores, max_size=60))
+def test_experimental_evidence_alone_opens_nothing(values: list[float | None]) -> None:
+    assert not told(book(QUICK), [unproven(at, value) for at, value in enumerate(values)])
+
+
+@pytest.mark.parametrize("kind", ["voice_spoof", "face_forgery"])
+def test_experimental_evidence_is_told_with_what_others_opened(kind: str) -> None:
+    judge = book()
+    suspected = [unproven(at, 0.97, kind=kind) for at in range(10)]
+    assert not told(judge, suspected)
+    opened, *_ = told(judge, stretch(5, 12, 0.97))
+    assert opened.results[-1] == suspected[-1]
+    assert "Experimental detectors add: " in opened.why
+    plain, *_ = told(book(), stretch(5, 12, 0.97))
+    assert opened.evidence_level == plain.evidence_level, "it makes nothing more severe"
+    assert "xperimental" not in plain.why
+
+
+def test_experimental_evidence_against_others_is_not_told() -> None:
+    judge = book()
+    told(judge, [unproven(at, 0.97, participant="guest") for at in range(10)])
+    told(judge, [unproven(at, 0.97, stream=OTHER) for at in range(10)])
+    opened, *_ = told(judge, stretch(5, 12, 0.97))
+    assert "xperimental" not in opened.why
+    assert {one.detector for one in opened.results} == {stretch(0, 1, 0.5)[0].detector}
+
+
+def test_experimental_evidence_keeps_no_incident_open() -> None:
+    proven = [*stretch(0, 8, 0.97), *stretch(8, 30, 0.01)]
+    both = [one for at, each in enumerate(proven) for one in (each, unproven(at, 0.97))]
+    closings = [
+        [alert.media_s for alert in told(book(), results) if alert.state is AlertState.CLOSED]
+        for results in (proven, both)
+    ]
+    assert closings[0]
+    assert closings[0] == closings[1]

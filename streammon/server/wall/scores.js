@@ -55,7 +55,8 @@ export class ScoreList {
       const entry = stream.scores.get(key);
       if (!this.rows.has(key)) this.rows.set(key, new ScoreRow(entry.result.kind));
       const row = this.rows.get(key);
-      row.show(entry, rowName(entry.result, said));
+      const mark = experimental(entry.result) ? " (experimental)" : "";
+      row.show(entry, rowName(entry.result, said) + mark);
       wanted.push(row.element);
     }
     setChildren(this.element, wanted);
@@ -69,6 +70,9 @@ function rowName({ kind, detector, modality, participant }, said) {
   const several = alike.filter((other) => other.detector === detector).length > 1;
   return several ? `${name}, ${participant || modality}` : name;
 }
+
+/** Whether it is told with incidents of others, and opens none. */
+const experimental = (result) => result.details?.experimental === true;
 
 class DetectorCard {
   constructor({ detector, modality, participant, kind }) {
@@ -107,8 +111,8 @@ class DetectorCard {
 }
 
 function wordOf(result) {
-  if (result.is_ai_generated === true) return "suspect";
-  return result.is_ai_generated === false ? "nothing found" : "";
+  const word = { true: "suspect", false: "nothing found" }[result.is_ai_generated] ?? "";
+  return experimental(result) ? [word, "experimental: opens no incident"].filter(Boolean).join("; ") : word;
 }
 
 function detailRows(details) {
