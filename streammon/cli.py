@@ -234,7 +234,7 @@ def _add_eval(commands: _Commands[_Parser]) -> None:
         "  streammon eval calls.csv --detector voice_spoof --json figures.json --plots plots/\n"
         "  streammon eval calls.csv --split dev --pipeline my-monitor.yaml\n"
         "  streammon eval calls.csv --baseline audio_features --detector voice_spoof\n"
-        "  streammon eval days.csv --streams --pipeline call_guard\n\n"
+        "  streammon eval days.csv --streams --pipeline call_guard --clean-start 45\n\n"
         "A file that cannot be judged is named and skipped; exit 1 only if nothing was scored.",
     )
     parser.add_argument("manifest", metavar="MANIFEST", type=Path, help=".csv or .jsonl, or .gz")
@@ -258,6 +258,12 @@ def _add_eval(commands: _Commands[_Parser]) -> None:
         "--streams",
         action="store_true",
         help="long recordings: seconds to the first alert, alerts per clean hour",
+    )
+    parser.add_argument(
+        "--clean-start",
+        type=float,
+        metavar="SECONDS",
+        help="with --streams: also judge each against its own first clean SECONDS, and compare",
     )
     parser.add_argument(
         "--pool",

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from streammon.alerts.incidents import IncidentBook
 from streammon.commands import hanging
+from streammon.config import MonitorConfig
 from streammon.core.errors import ConfigError
 from streammon.core.types import Json
 from streammon.evaluation import chosen, plots, report, terminal
@@ -41,6 +43,8 @@ def _must_fit(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if arguments.streams and value:
             raise ConfigError(f"--{name} is for clips and texts, not for --streams")
+    if arguments.clean_start is not None and not arguments.streams:
+        raise ConfigError("--clean-start is for --streams")
     if arguments.plots:
         plots.must_be_there()
     if arguments.json and not arguments.json.absolute().parent.is_dir():
@@ -118,22 +122,37 @@ def _streams(arguments: argparse.Namespace, manifest: Manifest) -> int:
             building.build_detectors(config),
             building.build_rules(config),
             device=arguments.device,
-        )
+        ),
+        beside=_with_baseline(config, arguments.clean_start),
     )
-    with _progress(len(manifest)) as step:
+    with _until_stopped(), _progress(len(manifest)) as step:
         for row in manifest.rows():
             watching.take(row)
             step()
     console = terminal.table_console()
-    watched, failures = watching.watched, watching.failures
+    watched, beside, failures = watching.watched, watching.watched_beside, watching.failures
     if watched:
         terminal.print_streams(console, watched)
+    if beside:
+        title = f"with a clean start of {arguments.clean_start:g} s"
+        terminal.print_streams(console, beside, title=title)
     terminal.print_failures(console, failures)
     if arguments.json:
-        settings = _settings(arguments, manifest)
-        report.write(report.streams_document(watched, failures, settings), arguments.json)
+        settings = _settings(arguments, manifest) | {"clean_start": arguments.clean_start}
+        found = report.streams_document(watched, failures, settings, beside=beside)
+        report.write(found, arguments.json)
     lost = hanging.named(watching.given_up)
     return 1 if lost or not any(one.windows for one in watched) else 0
+
+
+def _with_baseline(
+    config: MonitorConfig, learn_s: float | None
+) -> Callable[[], IncidentBook] | None:
+    """What makes books that judge with a baseline; `None` where none is asked for."""
+    if learn_s is None:
+        return None
+    rules = building.build_rules(chosen.with_baseline(config, learn_s))
+    return lambda: IncidentBook(config.alerts, rules, origin=f"eval/{config.name}")
 
 
 def _settings(arguments: argparse.Namespace, manifest: Manifest) -> dict[str, Json]:

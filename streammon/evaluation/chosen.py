@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from streammon.config import MonitorConfig, parse_config
 from streammon.core.errors import ConfigError
 from streammon.pipelines import presets
@@ -33,6 +35,24 @@ def monitor(detector: str | None, pipeline: str | None) -> MonitorConfig:
         )
     kept = {name: config.detectors[name] for name in _with_members(config, detector)}
     return config.model_copy(update={"detectors": kept})
+
+
+def with_baseline(config: MonitorConfig, learn_s: float) -> MonitorConfig:
+    """The monitor with rules that learn each source's own level from `learn_s` of it.
+
+    Rules that say how to learn keep what they say but for that; a rule of a type that cannot
+    stays as it is. Raises `ConfigError` for a time that cannot be, and where no rule can learn.
+    """
+    rules: dict[str, Any] = {}
+    for name, rule in config.rules.items():
+        settings = rule.model_dump()
+        if "baseline" in settings:
+            settings["baseline"] = {**(settings["baseline"] or {}), "learn_s": learn_s}
+        rules[name] = settings
+    if not any("baseline" in settings for settings in rules.values()):
+        raise ConfigError("--clean-start: none of the monitor's rules learns from a clean start")
+    parsed = parse_config({"name": config.name, "rules": rules, "alerts": config.alerts})
+    return config.model_copy(update={"rules": parsed.rules})
 
 
 def _with_members(config: MonitorConfig, detector: str) -> list[str]:

@@ -88,16 +88,28 @@ def document(
 
 
 def streams_document(
-    watched: Sequence[Watched], failures: Sequence[Failure], settings: Mapping[str, Json]
+    watched: Sequence[Watched],
+    failures: Sequence[Failure],
+    settings: Mapping[str, Json],
+    *,
+    beside: Sequence[Watched] = (),
 ) -> dict[str, Json]:
-    """The report on long recordings."""
+    """The report on long recordings; `beside`: what a second set of rules made of them."""
+    other: dict[str, Json] = {"with_baseline": _of_streams(beside)} if beside else {}
     return {
         "v": VERSION,
         "settings": dict(settings),
-        "figures": _rounded_all(streams.figures(watched)),
         "failed": len(failures),
         "failures": _failures(failures),
-        "kinds": {kind: dict(one) for kind, one in streams.by_kind(watched).items()},
+        **_of_streams(watched),
+        **other,
+    }
+
+
+def _of_streams(watched: Sequence[Watched]) -> dict[str, Json]:
+    return {
+        "figures": _rounded_all(streams.figures(watched)),
+        "kinds": {kind: _rounded_all(one) for kind, one in streams.by_kind(watched).items()},
         "systems": {
             system: _rounded_all(_of_system(some))
             for system, some in streams.by_system(watched).items()

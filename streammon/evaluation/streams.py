@@ -3,16 +3,20 @@
 A recording labelled fake is fake from `from_s` to `to_s` and clean before and after. An alert
 belongs to the fake if its incident opens within it, or up to `LATE_S` after it: windows and rules
 look back. Every other alert is a false one, and so is each on a recording labelled real.
+
+The same results can be judged by a second set of rules beside the monitor's own: what those would
+have made of them is then known of the very same windows.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from streammon.alerts.incidents import IncidentBook
 from streammon.core.types import Alert, AlertState, DetectionResult, Health, Json
 from streammon.evaluation.answers import Failure
 from streammon.evaluation.bootstrap import rate_interval, share_interval
@@ -42,6 +46,8 @@ class Watched:
     windows: int
     """How many of them were scored."""
     opened: tuple[Opened, ...]
+    kinds: frozenset[str] = frozenset()
+    """What was looked for in it, abstentions included."""
 
     @property
     def fake_from_s(self) -> float:
@@ -82,9 +88,13 @@ class Watched:
 class Watching:
     """A monitor that judges one recording after another, and what it made of them."""
 
-    def __init__(self, replay: Replay) -> None:
+    def __init__(self, replay: Replay, *, beside: Callable[[], IncidentBook] | None = None) -> None:
+        """`beside` makes an empty book of the second set of rules, for each recording."""
         self._replay = replay
+        self._beside = beside
         self.watched: list[Watched] = []
+        self.watched_beside: list[Watched] = []
+        """The same recordings, as the second set of rules judges them."""
         self.failures: list[Failure] = []
 
     @property
@@ -95,21 +105,34 @@ class Watching:
     def take(self, row: Row) -> None:
         """Judge its recording; what goes wrong with it is kept in `failures`."""
         try:
-            self.watched.append(self._watch(row))
+            self._watch(row)
         except ROW_FAILURES as error:
             self.failures.append(Failure.of(row, error))
 
-    def _watch(self, row: Row) -> Watched:
-        opened, windows, media_s = [], 0, 0.0
+    def _watch(self, row: Row) -> None:
+        own, others = list[Opened](), list[Opened]()
+        windows, media_s, kinds = 0, 0.0, set[str]()
+        book = None if self._beside is None else self._beside()
         for line in self._replay.judge(source_of(row)):
-            if isinstance(line, Alert) and line.state is AlertState.OPENED:
-                opened.append(Opened(line.media_s, line.kind))
+            if isinstance(line, Alert):
+                own += _opened([line])
             elif isinstance(line, DetectionResult):
                 windows += line.confidence is not None
                 media_s = max(media_s, line.end_s)
+                kinds.add(line.kind)
+                others += [] if book is None else _opened(book.judge(line))
             elif isinstance(line, Health):
                 media_s = max(media_s, line.since_ns / 1e9)
-        return Watched(row, media_s, windows, tuple(opened))
+        self.watched.append(Watched(row, media_s, windows, tuple(own), frozenset(kinds)))
+        if book is not None:
+            beside = Watched(row, media_s, windows, tuple(others), frozenset(kinds))
+            self.watched_beside.append(beside)
+
+
+def _opened(alerts: Iterable[Alert]) -> list[Opened]:
+    return [
+        Opened(alert.media_s, alert.kind) for alert in alerts if alert.state is AlertState.OPENED
+    ]
 
 
 def figures(watched: Iterable[Watched]) -> dict[str, Json]:
@@ -123,7 +146,6 @@ def figures(watched: Iterable[Watched]) -> dict[str, Json]:
     clean_h = sum(one.clean_s for one in found) / HOUR_S
     false = sum(len(one.false) for one in found)
     median, late = np.percentile(delays, [50, 95]) if delays else (None, None)
-    interval = rate_interval(false, clean_h) if clean_h > 0 else None
     return {
         "recordings": len(found),
         "fakes": len(fakes),
@@ -135,9 +157,7 @@ def figures(watched: Iterable[Watched]) -> dict[str, Json]:
         "first_alert_s_p95": None if late is None else float(late),
         "clean_hours": clean_h,
         "false_alerts": false,
-        "alerts_per_hour": None if interval is None else false / clean_h,
-        "alerts_per_hour_low": None if interval is None else interval.low,
-        "alerts_per_hour_high": None if interval is None else interval.high,
+        **_rate(false, clean_h),
     }
 
 
@@ -151,14 +171,38 @@ def _share(name: str, count: int, of: int) -> dict[str, Json]:
     }
 
 
-def by_kind(watched: Iterable[Watched]) -> dict[str, dict[str, int]]:
-    """How many alerts of each kind belong to fakes, and how many are false."""
+def _rate(false: int, clean_h: float) -> dict[str, Json]:
+    """False alerts per clean hour and the ends of its 95 % interval."""
+    ends = rate_interval(false, clean_h) if clean_h > 0 else None
+    return {
+        "alerts_per_hour": None if ends is None else false / clean_h,
+        "alerts_per_hour_low": None if ends is None else ends.low,
+        "alerts_per_hour_high": None if ends is None else ends.high,
+    }
+
+
+def by_kind(watched: Iterable[Watched]) -> dict[str, dict[str, Json]]:
+    """How many alerts of each kind belong to fakes, how many are false, and those per hour.
+
+    The hours of a kind are of the recordings in which it was looked for.
+    """
     right: Counter[str] = Counter()
     false: Counter[str] = Counter()
+    clean_s: defaultdict[str, float] = defaultdict(float)
     for one in watched:
         right.update(alert.kind for alert in one.right)
         false.update(alert.kind for alert in one.false)
-    return {kind: {"right": right[kind], "false": false[kind]} for kind in sorted({*right, *false})}
+        for kind in {*one.kinds, *(alert.kind for alert in one.opened)}:
+            clean_s[kind] += one.clean_s
+    return {
+        kind: {
+            "right": right[kind],
+            "false": false[kind],
+            "clean_hours": clean_s[kind] / HOUR_S,
+            **_rate(false[kind], clean_s[kind] / HOUR_S),
+        }
+        for kind in sorted(clean_s)
+    }
 
 
 def by_system(watched: Iterable[Watched]) -> Mapping[str, list[Watched]]:

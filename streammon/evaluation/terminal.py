@@ -55,10 +55,12 @@ def print_report(console: Console, found: Sequence[Judged], failures: Sequence[F
     print_failures(console, failures)
 
 
-def print_streams(console: Console, watched: Sequence[Watched]) -> None:
+def print_streams(
+    console: Console, watched: Sequence[Watched], *, title: str = "long recordings"
+) -> None:
     """What long recordings came to."""
     figures, kinds = streams.figures(watched), streams.by_kind(watched)
-    table = Table("figure", title="long recordings", title_justify="left")
+    table = Table("figure", title=title, title_justify="left")
     table.add_column("value", justify="right")
     for name, value in figures.items():
         if not name.endswith(("_low", "_high")):
@@ -67,16 +69,19 @@ def print_streams(console: Console, watched: Sequence[Watched]) -> None:
             table.add_row(name.replace("_", " "), _short(value) + ends)
     console.print(table)
     if kinds:
-        of_kinds = Table("alerts of kind", "within a fake", "false")
+        of_kinds = Table("alerts of kind", "within a fake", "false", "clean hours", "per hour")
         for kind, one in kinds.items():
-            of_kinds.add_row(kind, str(one["right"]), str(one["false"]))
+            ends = f"{_short(one['alerts_per_hour_low'])}-{_short(one['alerts_per_hour_high'])}"
+            per_hour = f"{_short(one['alerts_per_hour'])} ({ends})"
+            cells = (_short(one[name]) for name in ("right", "false", "clean_hours"))
+            of_kinds.add_row(kind, *cells, per_hour)
         console.print(of_kinds)
-    for title, parts in (
+    for column, parts in (
         ("source", streams.by_source(watched)),
         ("system", streams.by_system(watched)),
     ):
         if parts:
-            console.print(_stream_parts(title, parts))
+            console.print(_stream_parts(column, parts))
 
 
 def _stream_parts(title: str, parts: Mapping[str, Sequence[Watched]]) -> Table:

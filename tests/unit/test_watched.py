@@ -25,7 +25,8 @@ def watched(
         line=2, fake=fake, path=Path("long.mp4"), from_s=from_s, to_s=to_s, system=system,
         source=source,
     )  # fmt: skip
-    return Watched(row, media_s, 10, tuple(Opened(at, "voice_spoof") for at in at_s))
+    opened = tuple(Opened(at, "voice_spoof") for at in at_s)
+    return Watched(row, media_s, 10, opened, frozenset({"voice_spoof"}))
 
 
 def test_an_alert_before_the_fake_is_false_and_one_within_counts_from_its_beginning() -> None:
@@ -78,8 +79,24 @@ def test_the_figures_add_recordings_up() -> None:
     assert isinstance(low, float)
     assert isinstance(high, float)
     assert low < 1 / 2.025 < high
-    assert by_kind(some) == {"voice_spoof": {"right": 2, "false": 1}}
+    kind = by_kind(some)["voice_spoof"]
+    assert (kind["right"], kind["false"]) == (2, 1)
+    assert kind["alerts_per_hour"] == found["alerts_per_hour"]
     assert {name: len(part) for name, part in by_system(some).items()} == {"mynah": 1, "parrot": 2}
+
+
+def test_the_hours_of_a_kind_are_those_in_which_it_was_looked_for() -> None:
+    row = Row(line=2, fake=False, path=Path("long.mp4"))
+    some = [
+        Watched(row, 3600.0, 10, (Opened(9.0, "freeze"),), frozenset({"freeze", "voice_spoof"})),
+        Watched(row, 1800.0, 10, (), frozenset({"voice_spoof"})),
+    ]
+    found = by_kind(some)
+    assert found["freeze"]["clean_hours"] == 1.0
+    assert found["freeze"]["alerts_per_hour"] == 1.0
+    assert found["voice_spoof"]["clean_hours"] == 1.5
+    assert found["voice_spoof"]["alerts_per_hour"] == 0.0
+    assert found["voice_spoof"]["alerts_per_hour_high"] == pytest.approx(3.689 / 1.5, abs=1e-3)
 
 
 def test_what_nothing_was_there_to_measure_is_none() -> None:
