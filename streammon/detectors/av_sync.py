@@ -12,17 +12,15 @@ at once, and music with its dancers, can mislead it; models/av_sync.md has figur
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from streammon.core.types import (
-    AudioChunk,
     DetectionResult,
     Json,
     Modality,
@@ -30,34 +28,34 @@ from streammon.core.types import (
     Window,
     WindowSpec,
 )
+from streammon.detectors.comparison import (
+    InStepConfig,
+    Verdict,
+    judged,
+    picture_and_sound,
+    speech_in,
+    too_few,
+    waits_for_other,
+)
 from streammon.detectors.finding import LEAST, MOST
 from streammon.detectors.stream_memory import StreamMemory
 from streammon.detectors.synchrony import FRAME_S, STEP_S, Curve, Floats, follow, loudness, movement
-from streammon.detectors.voice_activity import RATE_HZ, listen
-from streammon.registry import AdapterConfig
 from streammon.windows.align import Aligner, Moment
 
 KIND = "lip_sync"
 MODEL = "synchrony-1"
 WINDOW_S = 5.0
-LEAST_FRAMES_PER_S = 12.0
-"""A mouth opens and closes about four times a second; fewer frames than this lose it."""
 LEAST_SPEECH_S = 1.0
 MOST_WAITING = 32
 """Windows whose other half has not come; each is a few hundred kB of numbers."""
 
 
-class AvSyncConfig(AdapterConfig):
+class AvSyncConfig(InStepConfig):
     """Sound that is out of step with the picture; needs every frame, so it costs a full decode."""
 
     type: Literal["av_sync"] = "av_sync"
-    memory_s: float = Field(30.0, ge=6.0, le=120.0)
-    """How much of the stream is judged together: more is surer, and later to notice a change."""
     significance: float = Field(0.05, ge=0.025, le=0.5)
     """Abstain unless chance follows the sound as well more rarely than this."""
-    threshold: float = Field(0.8, gt=0.0, lt=1.0)
-    """Confidence from which the window counts as out of step."""
-    most_streams: PositiveInt = 64
 
     def build(self, name: str) -> AvSync:
         return AvSync(name, self)
@@ -73,23 +71,13 @@ class _Talk:
         self.past: deque[tuple[float, Curve]] = deque()
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    confidence: float | None
-    abstained: str | None
-    details: Mapping[str, Json]
-
-
 class AvSync:
     """A `Detector`: the later half of each pair of windows carries the verdict."""
 
     kind = KIND
     on_device = False
     max_batch = 16
-    inputs: Mapping[Modality, WindowSpec] = {
-        Modality.AUDIO: WindowSpec(WINDOW_S, 0.0),
-        Modality.VIDEO: WindowSpec(WINDOW_S, 0.0, frame_interval_s=STEP_S),
-    }
+    inputs: Mapping[Modality, WindowSpec] = picture_and_sound(WINDOW_S, frame_interval_s=STEP_S)
 
     def __init__(self, name: str, settings: AvSyncConfig) -> None:
         self.name = name
@@ -103,25 +91,16 @@ class AvSync:
         return ""
 
     def score(self, batch: Sequence[Window]) -> Sequence[DetectionResult]:
-        return [self._score(window) for window in batch]
-
-    def _score(self, window: Window) -> DetectionResult:
-        began_s = time.perf_counter()
-        verdict = self._verdict(window)
-        sure = verdict.confidence
-        return DetectionResult.of(
-            window,
+        return judged(
+            batch,
+            self._verdict,
             detector=self.name,
             kind=KIND,
             model_used=MODEL,
-            confidence=sure,
-            abstained=verdict.abstained,
-            is_ai_generated=None if sure is None else sure >= self._settings.threshold,
-            details=verdict.details,
-            processing_time_s=time.perf_counter() - began_s,
+            threshold=self._settings.threshold,
         )
 
-    def _verdict(self, window: Window) -> _Verdict:
+    def _verdict(self, window: Window) -> Verdict:
         talk = self._talks.of(window)
         talk.halves[window.modality, window.start_s] = (
             _heard(window) if window.modality is Modality.AUDIO else _seen(window)
@@ -129,17 +108,16 @@ class AvSync:
         while len(talk.halves) > MOST_WAITING:
             talk.halves.pop(next(iter(talk.halves)))
         light = replace(window, items=window.items[-1:])  # what was measured is kept, not the media
-        verdict: _Verdict | None = None
+        verdict: Verdict | None = None
         for moment in talk.aligner.push(light):
             if moment.audio is not None and moment.video is not None:
                 verdict = self._compare(talk, moment)
             for half in (moment.audio, moment.video):
                 if half is not None:
                     talk.halves.pop((half.modality, half.start_s), None)
-        other = "sound" if window.modality is Modality.VIDEO else "picture"
-        return verdict or _silent(f"waits for the {other} of the same time")
+        return verdict or waits_for_other(window)
 
-    def _compare(self, talk: _Talk, moment: Moment) -> _Verdict:
+    def _compare(self, talk: _Talk, moment: Moment) -> Verdict:
         """What this moment, with those before it, says of the offset."""
         audio, video = moment.audio, moment.video
         assert audio is not None
@@ -147,7 +125,7 @@ class AvSync:
         loud = talk.halves.get((Modality.AUDIO, audio.start_s), "the sound is no longer kept")
         moving = talk.halves.get((Modality.VIDEO, video.start_s), "the picture is no longer kept")
         if isinstance(loud, str) or isinstance(moving, str):
-            return _silent(loud if isinstance(loud, str) else str(moving))
+            return Verdict(loud if isinstance(loud, str) else str(moving))
         start_s = max(audio.start_s + FRAME_S / 2, video.start_s)
         end_s = min(audio.end_s, video.end_s)
         instants = np.arange(start_s, end_s, STEP_S)
@@ -160,13 +138,13 @@ class AvSync:
         )
         curve = follow(picture, sound[inside], seed=round(1000 * moment.start_s) % 2**31)
         if curve is None:
-            return _silent("nothing moves in the picture, or too little of both was seen")
+            return Verdict("nothing moves in the picture, or too little of both was seen")
         talk.past.append((moment.end_s, curve))
         while talk.past[0][0] <= moment.end_s - self._settings.memory_s:
             talk.past.popleft()
         return self._judge(Curve.summed([curve for _, curve in talk.past]))
 
-    def _judge(self, curve: Curve) -> _Verdict:
+    def _judge(self, curve: Curve) -> Verdict:
         details: dict[str, Json] = {
             "offset_ms": round(1000 * curve.offset_s),
             "compared_s": round(curve.steps * STEP_S, 2),
@@ -175,32 +153,23 @@ class AvSync:
             "calibrated": False,
         }
         if curve.p_value > self._settings.significance:
-            return _Verdict(None, "nothing in the picture follows the sound", details)
+            return Verdict("nothing in the picture follows the sound", details=details)
         confidence = round(min(max(curve.out_of_step, LEAST), MOST), 4)
-        return _Verdict(confidence, None, details)
-
-
-def _silent(why: str) -> _Verdict:
-    return _Verdict(None, why, {})
+        return Verdict(None, confidence, details)
 
 
 def _heard(window: Window) -> Floats | str:
     """How loud the speech is, step by step, or why that cannot be said."""
-    chunk = window.items[0]
-    assert isinstance(chunk, AudioChunk)
-    if chunk.rate_hz != RATE_HZ or chunk.duration_s < LEAST_SPEECH_S:
-        return f"less than {LEAST_SPEECH_S:g} s of sound at {RATE_HZ} Hz"
-    activity = listen(chunk.pcm, least_speech_s=LEAST_SPEECH_S)
-    return loudness(chunk.pcm, chunk.rate_hz) if activity.reason is None else activity.reason
+    chunk, activity = speech_in(window, least_s=LEAST_SPEECH_S, least_speech_s=LEAST_SPEECH_S)
+    return activity.reason or loudness(chunk.pcm, chunk.rate_hz)
 
 
 def _seen(window: Window) -> Floats | str:
     """When and how much each block moved, (n, 1 + blocks), or why that cannot be said."""
     frames = [item for item in window.items if isinstance(item, VideoFrame)]
+    if (missing := too_few(frames)) is not None:
+        return missing
     times_s = np.array([frame.media_s for frame in frames])
-    span_s = float(times_s[-1] - times_s[0])
-    if len(frames) < 2 or (len(frames) - 1) < LEAST_FRAMES_PER_S * span_s or span_s <= 0:
-        return f"too few frames: at least {LEAST_FRAMES_PER_S:g} a second are needed"
     if np.diff(times_s).min() <= 0 or np.diff(times_s).max() > 5 * STEP_S:
         return "frames are missing"
     moving = movement([frame.image_rgb for frame in frames])

@@ -11,17 +11,15 @@ step. models/lip_sync.md has figures, and more of what it cannot see.
 
 from __future__ import annotations
 
-import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 from pydantic import Field, PositiveInt
 
 from streammon.core.types import (
-    AudioChunk,
     DetectionResult,
     Json,
     Modality,
@@ -30,21 +28,27 @@ from streammon.core.types import (
     Window,
     WindowSpec,
 )
+from streammon.detectors.comparison import (
+    InStepConfig,
+    Verdict,
+    judged,
+    picture_and_sound,
+    speech_in,
+    too_few,
+    waits_for_other,
+)
 from streammon.detectors.faces.quality import Gates, quality
 from streammon.detectors.faces.tracker import Eyes, Track, Tracker, open_eyes
 from streammon.detectors.finding import LEAST, MOST
 from streammon.detectors.lip_match import Mask, Match, match, on_grid
 from streammon.detectors.lip_signals import STEP_S, Floats, mouth, spectrum, spoken
 from streammon.detectors.stream_memory import StreamMemory
-from streammon.detectors.voice_activity import RATE_HZ, listen
-from streammon.registry import AdapterConfig
 
 KIND = "lip_sync"
 MODEL = "lip-sync-1"
 WINDOW_S = 3.0
-LEAST_FRAMES_PER_S = 12.0
-"""A mouth opens and closes about four times a second; fewer frames than this lose it."""
 LEAST_APART_S = 0.6 * STEP_S
+LEAST_SOUND_S = 0.5
 LEAST_HEARD_S = 0.3
 """Of speech in a window for its sound to be compared."""
 LEAST_MOVEMENT = 0.012
@@ -55,12 +59,10 @@ MOST_REMEMBERED = 16
 """Faces of one participant, gone ones included."""
 
 
-class LipSyncConfig(AdapterConfig):
+class LipSyncConfig(InStepConfig):
     """Lips that do not move with the voice; needs every frame, so it costs a full decode."""
 
     type: Literal["lip_sync"] = "lip_sync"
-    memory_s: float = Field(30.0, ge=6.0, le=120.0)
-    """How much of the stream is judged together: more is surer, and later to notice a change."""
     least_speech_s: float = Field(6.0, ge=1.0, le=60.0)
     """Abstain until so much speech was heard while a face was seen. Below 6 s confidences lean on
     very little."""
@@ -72,11 +74,8 @@ class LipSyncConfig(AdapterConfig):
     but follows the sound at no offset is then not judged instead of held to be out of step."""
     least_eyes_px: float = Field(24.0, ge=8.0)
     """Faces with less between the outer corners of the eyes are not judged."""
-    threshold: float = Field(0.8, gt=0.0, lt=1.0)
-    """Confidence from which the window counts as out of step."""
     most_faces: PositiveInt = Field(4, le=16)
     """Followed at once in a picture; each costs its own share of a core."""
-    most_streams: PositiveInt = 64
 
     def build(self, name: str) -> LipSync:
         return LipSync(name, self)
@@ -109,24 +108,13 @@ class _Talk:
     """Where the faces of the newest picture are, by the number of their track."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    abstained: str | None
-    confidence: float | None = None
-    details: Mapping[str, Json] = field(default_factory=dict)
-    speaker: int = 0
-
-
 class LipSync:
     """A `Detector`: of two windows of the same time, the later one carries the verdict."""
 
     kind = KIND
     on_device = False
     max_batch = 4
-    inputs: Mapping[Modality, WindowSpec] = {
-        Modality.AUDIO: WindowSpec(WINDOW_S, 0.0),
-        Modality.VIDEO: WindowSpec(WINDOW_S, 0.0, frame_interval_s=STEP_S),
-    }
+    inputs: Mapping[Modality, WindowSpec] = picture_and_sound(WINDOW_S, frame_interval_s=STEP_S)
 
     def __init__(self, name: str, settings: LipSyncConfig) -> None:
         self.name = name
@@ -145,33 +133,28 @@ class LipSync:
         return ""
 
     def score(self, batch: Sequence[Window]) -> Sequence[DetectionResult]:
-        return [self._score(window) for window in batch]
+        return judged(
+            batch,
+            self._verdict,
+            detector=self.name,
+            kind=KIND,
+            model_used=MODEL,
+            threshold=self._settings.threshold,
+        )
 
     def _new_talk(self) -> _Talk:
         assert self._eyes is not None, "load() comes first"
         return _Talk(Tracker(self._eyes, most_faces=self._settings.most_faces))
 
-    def _score(self, window: Window) -> DetectionResult:
-        began_s = time.perf_counter()
+    def _verdict(self, window: Window) -> Verdict:
         talk = self._talks.of(window)
         if window.modality is Modality.AUDIO:
             _hear(talk, window)
         else:
             self._look(talk, window)
-        verdict = self._verdict(talk, window)
-        sure = verdict.confidence
-        return DetectionResult.of(
-            window,
-            detector=self.name,
-            kind=KIND,
-            model_used=MODEL,
-            confidence=sure,
-            abstained=verdict.abstained,
-            is_ai_generated=None if sure is None else sure >= self._settings.threshold,
-            regions=_regions(talk, verdict),
-            details=verdict.details,
-            processing_time_s=time.perf_counter() - began_s,
-        )
+        verdict = self._weigh(talk, window)
+        silent = verdict.confidence is None
+        return replace(verdict, regions=_regions(talk)) if silent else verdict
 
     def _look(self, talk: _Talk, window: Window) -> None:
         """Follow every face through the pictures, and keep the mouths that can be judged."""
@@ -212,18 +195,17 @@ class LipSync:
         while len(talk.faces) > MOST_REMEMBERED:
             talk.faces.popitem(last=False)
 
-    def _verdict(self, talk: _Talk, window: Window) -> _Verdict:
+    def _weigh(self, talk: _Talk, window: Window) -> Verdict:
         if not self._settings.clock_trusted:
-            return _Verdict("the timing between sound and picture is not the sender's")
+            return Verdict("the timing between sound and picture is not the sender's")
         end_s = min(talk.heard_s, talk.seen_s)
         if end_s <= talk.judged_s or not np.isfinite(end_s):
-            other = "sound" if window.modality is Modality.VIDEO else "picture"
-            return _Verdict(f"waits for the {other} of the same time")
+            return waits_for_other(window)
         talk.judged_s = end_s
         self._forget(talk, end_s)
         missing = talk.no_speech or talk.no_face
         if missing is not None:
-            return _Verdict(missing)
+            return Verdict(missing)
         return self._compare(talk, end_s)
 
     def _forget(self, talk: _Talk, end_s: float) -> None:
@@ -235,12 +217,12 @@ class LipSync:
         for number in [number for number, seen in talk.faces.items() if not seen.stretches]:
             del talk.faces[number]
 
-    def _compare(self, talk: _Talk, end_s: float) -> _Verdict:
+    def _compare(self, talk: _Talk, end_s: float) -> Verdict:
         """Each face with the sound; the one that follows it best is the speaker."""
         grid_s = np.arange(end_s - self._settings.memory_s, end_s, STEP_S)
         powers, heard = _joined(talk.sound, grid_s)
         if not heard.any():
-            return _Verdict("no sound to compare")
+            return Verdict("no sound to compare")
         speaking = heard.copy()
         speaking[heard] = spoken(powers[heard])
         found: list[tuple[Match, int, float]] = []
@@ -258,8 +240,8 @@ class LipSync:
             if comparison is not None:
                 found.append((comparison, number, speech_s))
         if not found:
-            return _Verdict(self._why_not(most_s, moves=moves))
-        return self._judge(*max(found, key=lambda one: max(one[0].near, one[0].far)))
+            return Verdict(self._why_not(most_s, moves=moves))
+        return self._judge(talk, *max(found, key=lambda one: max(one[0].near, one[0].far)))
 
     def _why_not(self, most_s: float, *, moves: bool) -> str:
         least_s = self._settings.least_speech_s
@@ -267,7 +249,7 @@ class LipSync:
             return f"too little speech with a face so far: {most_s:.1f} of {least_s:g} s"
         return "sound or picture stays as it is" if moves else "no mouth in the picture moves"
 
-    def _judge(self, comparison: Match, number: int, speech_s: float) -> _Verdict:
+    def _judge(self, talk: _Talk, comparison: Match, number: int, speech_s: float) -> Verdict:
         best = max(comparison.near, comparison.far)
         details: dict[str, Json] = {
             "offset_ms": round(1000 * comparison.offset_s),
@@ -278,20 +260,17 @@ class LipSync:
             "face": number,
         }
         if self._settings.voices_off and best < LEAST_MATCH:
-            return _Verdict("no face follows the sound: it may be another's", details=details)
+            return Verdict("no face follows the sound: it may be another's", details=details)
         confidence = round(min(max(comparison.out_of_step, LEAST), MOST), 4)
-        return _Verdict(None, confidence, details, number)
+        regions = _regions(talk, speaker=number, score=confidence)
+        return Verdict(None, confidence, details, regions)
 
 
 def _hear(talk: _Talk, window: Window) -> None:
     """Keep how the sound of a window goes, if somebody speaks in it."""
-    chunk = window.items[0]
-    assert isinstance(chunk, AudioChunk)
     end_s, talk.heard_s = talk.heard_s, max(talk.heard_s, window.end_s)
-    if chunk.rate_hz != RATE_HZ or chunk.duration_s < 0.5:
-        talk.no_speech = f"less than 0.5 s of sound at {RATE_HZ} Hz"
-        return
-    talk.no_speech = listen(chunk.pcm, least_speech_s=LEAST_HEARD_S).reason
+    chunk, activity = speech_in(window, least_s=LEAST_SOUND_S, least_speech_s=LEAST_HEARD_S)
+    talk.no_speech = activity.reason
     if talk.no_speech is not None:
         return
     powers = spectrum(chunk.pcm, chunk.rate_hz)
@@ -311,10 +290,9 @@ def _joined(stretches: Sequence[tuple[Floats, Floats]], grid_s: Floats) -> tuple
 
 def _too_sparse(frames: Sequence[VideoFrame]) -> str | None:
     """Why the pictures cannot be followed; `None`: they can."""
-    times_s = np.array([frame.media_s for frame in frames])
-    span_s = float(times_s[-1] - times_s[0])
-    if len(frames) < 2 or span_s <= 0 or len(frames) - 1 < LEAST_FRAMES_PER_S * span_s:
-        return f"too few frames: at least {LEAST_FRAMES_PER_S:g} a second are needed"
+    if (missing := too_few(frames)) is not None:
+        return missing
+    times_s = [frame.media_s for frame in frames]
     return "pictures out of order" if np.diff(times_s).min() <= 0 else None
 
 
@@ -332,13 +310,11 @@ def _region(track: Track, width: int, height: int) -> Region:
     return Region(float(x1), float(y1), float(x2), float(y2), label="face")
 
 
-def _regions(talk: _Talk, verdict: _Verdict) -> tuple[Region, ...]:
+def _regions(
+    talk: _Talk, *, speaker: int | None = None, score: float | None = None
+) -> tuple[Region, ...]:
     """The faces of the newest picture; the speaker's with the confidence."""
     return tuple(
-        Region(
-            one.x1, one.y1, one.x2, one.y2,
-            label="speaker" if number == verdict.speaker else one.label,
-            score=verdict.confidence if number == verdict.speaker else None,
-        )
+        replace(one, label="speaker", score=score) if number == speaker else one
         for number, one in talk.regions
-    )  # fmt: skip
+    )

@@ -7,7 +7,6 @@ that came about the same time on the monitor's clock, late enough for slow capti
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, model_validator
 
 from streammon.core.types import (
-    AudioChunk,
     ChatMessage,
     DetectionResult,
     Json,
@@ -25,9 +23,9 @@ from streammon.core.types import (
     Window,
     WindowSpec,
 )
+from streammon.detectors.comparison import Verdict, judged, speech_in
 from streammon.detectors.finding import Finding
 from streammon.detectors.spoken_words import Heard, Said, compare, words_in
-from streammon.detectors.voice_activity import RATE_HZ, listen
 from streammon.registry import AdapterConfig
 
 KIND = "transcript_mismatch"
@@ -105,30 +103,24 @@ class Transcript:
         return ""
 
     def score(self, batch: Sequence[Window]) -> Sequence[DetectionResult]:
-        return [self._score(window) for window in batch]
-
-    def _score(self, window: Window) -> DetectionResult:
-        began_s = time.perf_counter()
-        audio = window.modality is Modality.AUDIO
-        found = self._hear(window) if audio else self._read(window)
-        fits = isinstance(found, Finding)
-        details: dict[str, Json] = {"calibrated": False} if fits else {}
-        if isinstance(found, Finding):
-            details |= {"cause": found.cause, **found.details}
-            if found.cause is not None:
-                details["inconsistencies"] = [_in_words(found)]
-        confidence = round(found.confidence, 4) if isinstance(found, Finding) else None
-        return DetectionResult.of(
-            window,
+        return judged(
+            batch,
+            self._verdict,
             detector=self.name,
             kind=KIND,
             model_used=MODEL,
-            confidence=confidence,
-            is_ai_generated=None if confidence is None else confidence >= 0.5,
-            abstained=None if isinstance(found, Finding) else found,
-            details=details,
-            processing_time_s=time.perf_counter() - began_s,
+            threshold=0.5,
         )
+
+    def _verdict(self, window: Window) -> Verdict:
+        audio = window.modality is Modality.AUDIO
+        found = self._hear(window) if audio else self._read(window)
+        if isinstance(found, str):
+            return Verdict(found)
+        details: dict[str, Json] = {"calibrated": False, "cause": found.cause, **found.details}
+        if found.cause is not None:
+            details["inconsistencies"] = [_in_words(found)]
+        return Verdict(None, round(found.confidence, 4), details)
 
     def _read(self, window: Window) -> str:
         """Keep the lines; says what they are for."""
@@ -178,11 +170,7 @@ class Transcript:
 
 def _speech_s(window: Window) -> float | None:
     """How much of the window is speech; `None` when that cannot be told."""
-    chunk = window.items[0]
-    assert isinstance(chunk, AudioChunk)
-    if chunk.rate_hz != RATE_HZ or chunk.duration_s < WINDOW_S / 2:
-        return None
-    activity = listen(chunk.pcm, least_speech_s=0.1)
+    _, activity = speech_in(window, least_s=WINDOW_S / 2, least_speech_s=0.1)
     if activity.reason is None or activity.reason == "too little speech":
         return activity.speech_s
     return 0.0 if activity.reason in NO_SPEECH else None

@@ -16,8 +16,8 @@ from streammon.core.types import AudioChunk, DetectionResult, Item, Modality, St
 from streammon.detectors.av_sync import AvSync, AvSyncConfig
 from streammon.detectors.synchrony import LEAD_S, STEP_S, loudness
 from streammon.ingest.av_url import AvUrlConfig
-from streammon.pipelines.streams import Look, Stream
-from tests.fakes import RATE_HZ, ScriptedSource, WantAll, a_frame
+from tests.fakes import RATE_HZ, WantAll, a_frame
+from tests.streamed import results_of
 
 DEMO = Path(streammon.demo.__file__).parent
 BOTH = frozenset({Modality.AUDIO, Modality.VIDEO})
@@ -55,17 +55,7 @@ def talker(*, late_s: float = 0.0, follows: bool = True, rate: int = 25) -> Iter
 
 
 def results(items: Iterator[Item], **settings: Any) -> list[DetectionResult]:
-    detector = AvSync("sync", AvSyncConfig(**settings))
-    windows: list[Window] = []
-    looks = [Look("sync", modality, spec) for modality, spec in detector.inputs.items()]
-    stream = Stream(
-        ScriptedSource("cam", [], modalities=BOTH),
-        looks,
-        submit=lambda _, window: windows.append(window),
-    )
-    for item in items:
-        stream.take(item)
-    return [result for window in windows for result in detector.score([window])]
+    return results_of(AvSync("sync", AvSyncConfig(**settings)), items)
 
 
 def spoken(found: list[DetectionResult]) -> list[float]:

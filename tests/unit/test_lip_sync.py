@@ -20,28 +20,16 @@ from streammon.core.types import (
     Window,
 )
 from streammon.detectors.lip_sync import MOST_REMEMBERED, LipSync, LipSyncConfig
-from streammon.pipelines.streams import Look, Stream
 from tests.drawn_face import Image, drawn_face
 from tests.drawn_talker import talker
-from tests.fakes import ScriptedSource, a_chunk, a_frame
+from tests.fakes import a_chunk, a_frame
+from tests.streamed import results_of
 
 BOTH = frozenset({Modality.AUDIO, Modality.VIDEO})
 
 
 def results(items: Iterator[Item], **settings: Any) -> list[DetectionResult]:
-    detector = LipSync("lips", LipSyncConfig(**settings))
-    detector.load("cpu")
-    windows: list[Window] = []
-    looks = [Look("lips", modality, spec) for modality, spec in detector.inputs.items()]
-    stream = Stream(
-        ScriptedSource("cam", [], modalities=BOTH),
-        looks,
-        submit=lambda _, window: windows.append(window),
-    )
-    for item in items:
-        stream.take(item)
-    stream.finish()
-    return [result for window in windows for result in detector.score([window])]
+    return results_of(LipSync("lips", LipSyncConfig(**settings)), items)
 
 
 @cache
