@@ -33,6 +33,19 @@ class ModelFile(BaseModel):
         return self
 
 
+class HubFile(BaseModel):
+    """One file of a repository on a hub, whose hash the hub itself states."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    repository: str
+    revision: str = Field(pattern=r"^[0-9a-f]{40}$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    stated: str
+    """The page of the hub that states it."""
+
+
 class Entry(BaseModel):
     """A published model: its files, or where it lives on a hub."""
 
@@ -57,12 +70,18 @@ class Entry(BaseModel):
     """Settings with which its detector uses it, a line of YAML each."""
     hub: tuple[str, ...] = ()
     """Repositories on the Hugging Face hub, in the order that the detector names them."""
+    hub_files: tuple[HubFile, ...] = ()
+    """Of these, those whose hash is known before they come."""
+    labels: str = ""
+    """What its outputs mean, and who says so."""
     files: tuple[ModelFile, ...] = ()
 
     @model_validator(mode="after")
     def somewhere(self) -> Entry:
         if bool(self.files) == bool(self.hub):
             raise ValueError("a model has either `files` or `hub`")
+        if any(file.repository not in self.hub for file in self.hub_files):
+            raise ValueError("`hub_files` are of the repositories that `hub` names")
         if len({file.name for file in self.files}) < len(self.files):
             raise ValueError("two files have the same name")
         return self

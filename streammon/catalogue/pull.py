@@ -19,7 +19,8 @@ import httpx
 from filelock import FileLock, Timeout
 
 from streammon.catalogue.entries import Entry, ModelFile, is_safe
-from streammon.catalogue.store import State, Store, hash_of, is_right, part_of
+from streammon.catalogue.hashes import hash_of
+from streammon.catalogue.store import State, Store, is_right, part_of
 from streammon.core.errors import Permanent, Retryable
 
 Progress = Callable[[str, int, int], None]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from streammon.catalogue import received
 from streammon.catalogue.entries import Entry, ModelFile, read_catalogue
+from streammon.catalogue.hashes import hash_of
+from streammon.catalogue.received import Received
 from streammon.core.errors import Permanent
-
-CHUNK_BYTES = 1 << 20
 
 
 class State(StrEnum):
@@ -20,9 +20,9 @@ class State(StrEnum):
     """A pull was interrupted: the next one goes on from there."""
     PRESENT = "present"
     DAMAGED = "damaged"
-    """Another size or hash than the catalogue's."""
+    """Another size or hash than the catalogue's, or than what came from the hub."""
     ON_HUB = "hub"
-    """Fetched by its detector, by the revision that the configuration names."""
+    """Not here yet: fetched by its detector, by the revision that the configuration names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +67,37 @@ class Store:
         return Pulled(self.place_of(entry, file), file.sha256)
 
     def state_of(self, entry: Entry, *, hashing: bool = False) -> State:
-        """How much of it is here; with `hashing`, whether every byte is right. Blocking."""
+        """How much of it is here; with `hashing`, whether every byte is right. Blocking.
+
+        Raises `Permanent` when what was written down of a hub's files cannot be read.
+        """
         if entry.hub:
-            return State.ON_HUB
+            return self._state_on_hub(entry, hashing)
         places = [(file, self.place_of(entry, file)) for file in entry.files]
         if all(place.is_file() for _, place in places):
             whole = all(is_right(file, place, hashing=hashing) for file, place in places)
             return State.PRESENT if whole else State.DAMAGED
         begun = any(place.is_file() or part_of(place).is_file() for _, place in places)
         return State.PARTIAL if begun else State.ABSENT
+
+    def came(self, *repositories: str) -> Iterator[tuple[Path, Received]]:
+        """The folders of a hub's files on this machine, of these repositories or of all.
+
+        Raises `Permanent` when what was written down of one cannot be read.
+        """
+        for folder, found in received.everything(self.folder):
+            if not repositories or found.repository in repositories:
+                yield folder, found
+
+    def _state_on_hub(self, entry: Entry, hashing: bool) -> State:
+        """Every commit that came counts: a configuration may name any of them."""
+        came = list(self.came(*entry.hub))
+        if not came:
+            return State.ON_HUB
+        if any(found.wrong(folder, hashing=hashing) for folder, found in came):
+            return State.DAMAGED
+        missing = set(entry.hub) - {found.repository for _, found in came}
+        return State.PARTIAL if missing else State.PRESENT
 
 
 def part_of(place: Path) -> Path:
@@ -88,12 +110,3 @@ def is_right(file: ModelFile, place: Path, *, hashing: bool) -> bool:
     if not place.is_file() or place.stat().st_size != file.bytes:
         return False
     return not hashing or hash_of(place) == file.sha256
-
-
-def hash_of(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal. Blocking."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()

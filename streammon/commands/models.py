@@ -19,6 +19,8 @@ from streammon.catalogue.store import State, Store
 from streammon.config import models_folder
 from streammon.core.errors import Permanent, Retryable
 
+_AGAIN = "streammon models pull"
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0; 1 when a model could not be fetched, or one of them is not as it should be."""
@@ -30,8 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
         return _info(store, store.entry(arguments.name), as_json=arguments.json)
     if arguments.action == "pull":
         return _pull(store, [store.entry(name) for name in arguments.names])
-    entries = [store.entry(name) for name in arguments.names] or _begun(store)
-    return _verify(store, entries)
+    if arguments.names:
+        return _verify(store, [store.entry(name) for name in arguments.names])
+    return _verify(store, _begun(store), strangers=True)
 
 
 def _begun(store: Store) -> list[Entry]:
@@ -46,13 +49,14 @@ def _list(store: Store, *, as_json: bool) -> int:
         print(json.dumps([_facts(store, entry) for entry in entries], indent=2))
         return 0
     table = Table(box=None, pad_edge=False)
-    for column in ("model", "finds", "state", "size", "licence"):
-        table.add_column(column, no_wrap=column == "model")
+    for column in ("model", "finds", "state", "hashes", "size", "licence"):
+        table.add_column(column, no_wrap=column in {"model", "finds", "state"})
     for entry in entries:
         cells = (
             entry.name,
             entry.kind,
             store.state_of(entry).value,
+            _hashes(store, entry),
             _size(entry),
             entry.licence.partition(" (")[0],
         )
@@ -64,7 +68,18 @@ def _list(store: Store, *, as_json: bool) -> int:
 
 
 def _facts(store: Store, entry: Entry) -> dict[str, object]:
-    return {**entry.model_dump(), "bytes": entry.bytes, "state": store.state_of(entry).value}
+    came = [found.model_dump() for _, found in store.came(*entry.hub)] if entry.hub else []
+    state = store.state_of(entry).value
+    return {**entry.model_dump(), "bytes": entry.bytes, "state": state, "recorded": came}
+
+
+def _hashes(store: Store, entry: Entry) -> str:
+    """Who says what its files have to be: the catalogue, or what came here first."""
+    if entry.files:
+        return "pinned"
+    days = [found.on for _, found in store.came(*entry.hub)]
+    here = f"recorded here on {max(days)}" if days else "none yet"
+    return "weights pinned" + (f", {here}" if days else "") if entry.hub_files else here
 
 
 def _size(entry: Entry) -> str:
@@ -82,11 +97,20 @@ def _info(store: Store, entry: Entry, *, as_json: bool) -> int:
         "licence": entry.licence,
         "authors say": entry.reported or "no figure on record here",
         "we measured": entry.ours or "nothing yet; measure it with `streammon eval`",
+        "labels": entry.labels or "as its detector says",
         "needs": f"pip install 'streammon[{entry.needs}]'" if entry.needs else "nothing more",
         "state": store.state_of(entry).value,
+        "hashes": _hashes(store, entry),
     }
     for file in entry.files:
         rows[file.name] = f"{file.bytes} bytes, SHA-256 {file.sha256}\n{'':13}{file.url}"
+    for known in entry.hub_files:
+        stated = f"pinned at {known.revision}\n{'':13}{known.stated}"
+        rows[f"{known.repository}/{known.name}"] = f"SHA-256 {known.sha256}, {stated}"
+    for _, found in store.came(*entry.hub) if entry.hub else ():
+        lines = [f"{one.name}: {one.bytes} bytes, SHA-256 {one.sha256}" for one in found.files]
+        head = f"recorded here on {found.on}"
+        rows[f"{found.repository}@{found.revision[:12]}"] = f"\n{'':13}".join([head, *lines])
     for label, text in rows.items():
         print(f"{label + ':':<12} {text}")
     print("\nin a configuration:\n\n" + _example(entry))
@@ -135,14 +159,25 @@ def _bars(console: Console) -> Iterator[Report]:
         yield report
 
 
-def _verify(store: Store, entries: Sequence[Entry]) -> int:
-    """Hash every file of these models and say of each whether it is right."""
+def _verify(store: Store, entries: Sequence[Entry], *, strangers: bool = False) -> int:
+    """Hash every file of these models and say of each whether it is right.
+
+    With `strangers`, also what came from a hub and is in no catalogue.
+    """
     wrong = 0
     for entry in entries:
         state = store.state_of(entry, hashing=True)
         wrong += state is not State.PRESENT
-        advice = "" if state is State.PRESENT else f"; streammon models pull {entry.name}"
+        advice = "" if state is State.PRESENT or entry.hub else f"; {_AGAIN} {entry.name}"
         print(f"{entry.name}: {state.value}{advice}")
-    if not entries:
+    known = {name for entry in entries for name in entry.hub}
+    came = [each for each in store.came() if strangers or each[1].repository in known]
+    for folder, found in came:
+        faults = found.wrong(folder, hashing=True)
+        wrong += bool(faults) and found.repository not in known
+        advice = f"not what came: {', '.join(faults)}; delete {folder} to fetch it again"
+        said = advice if faults else f"as recorded here on {found.on}"
+        print(f"{found.repository}@{found.revision[:12]}: {said}")
+    if not entries and not came:
         print(f"no models in {store.folder}")
     return 1 if wrong else 0

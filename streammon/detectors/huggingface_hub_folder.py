@@ -1,17 +1,22 @@
-"""Brings the files of a model from the hub, at one commit, and only those that are needed."""
+"""Brings the files of a model from the hub, at one commit, and only those that are needed.
+
+What came is written down with its hashes, and later has to be the same: see `check_seal`.
+"""
 
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from streammon.catalogue import received
+from streammon.catalogue.entries import read_catalogue
+from streammon.catalogue.hashes import hash_of
 from streammon.core.errors import Permanent
-from streammon.detectors.model_files import CHUNK_BYTES, first_line
+from streammon.detectors.model_files import Seal, first_line
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +53,10 @@ def hub_folder(
     Blocking, for as long as the download takes; a broken one is resumed by the next call. Raises
     `Permanent` with what to do.
     """
-    folder = models / "huggingface" / repository.replace("/", "--") / revision
+    folder = received.folder_of(models, repository, revision)
     if (folder / COMPLETE).is_file():
+        if not (folder / received.RECORD).exists():
+            _write_down(folder, repository, revision)
         return folder
     import httpx
     from huggingface_hub.errors import HfHubHTTPError
@@ -67,8 +74,52 @@ def hub_folder(
             f"({first_line(error)}); go online once, or put the files of commit {revision} into a "
             "folder and set `model` to it"
         ) from error
+    _write_down(folder, repository, revision)
     (folder / COMPLETE).write_text(f"{repository}\n{revision}\n")
     return folder
+
+
+def check_seal(folder: Path, sha256: str) -> None:
+    """Raises `Permanent` unless the files in a folder of the hub are those that came.
+
+    `sha256` is of all files that are read (`Seal.of(check_folder(folder))`). A folder that came in
+    another way has nothing to be held against.
+    """
+    found = received.read(folder)
+    if found is None or found.seal == sha256:
+        return
+    wrong = found.wrong(folder, hashing=True)
+    raise Permanent(
+        f"{folder}: {', '.join(wrong) or 'a file more'} is not what came on {found.on}; "
+        "`streammon models verify` says more; delete the folder, and it is fetched again"
+    )
+
+
+def _write_down(folder: Path, repository: str, revision: str) -> None:
+    """Note what came. Raises `Permanent` when the catalogue knows of another hash."""
+    paths = check_folder(folder)
+    try:
+        found = received.write_down(folder, repository, revision, paths, seal=Seal().of(paths))
+    except OSError as error:
+        raise Permanent(f"{folder}: cannot be written: {error.strerror or error}") from error
+    pinned = {
+        file.name: file.sha256
+        for entry in read_catalogue().values()
+        for file in entry.hub_files
+        if (file.repository, file.revision) == (repository, revision)
+    }
+    for file in found.files:
+        if pinned.get(file.name, file.sha256) != file.sha256:
+            _forget(folder, [file.name, received.RECORD])
+            raise Permanent(
+                f"{repository}: {file.name} has SHA-256 {file.sha256}, the catalogue knows "
+                f"{pinned[file.name]}; it was removed: check `endpoint`"
+            )
+
+
+def _forget(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _bring(
@@ -100,7 +151,7 @@ def _bring(
     )
     for file in files:
         path = _file(partial(download, filename=file.rfilename))
-        if file.lfs is not None and _sha256(path) != file.lfs.sha256:
+        if file.lfs is not None and hash_of(path) != file.lfs.sha256:
             path.unlink()
             raise Permanent(
                 f"{repository}: {file.rfilename} came with another SHA-256 than the hub states; "
@@ -153,14 +204,6 @@ def check_folder(folder: Path) -> list[Path]:
         raise Permanent(f"{folder}: no config.json; set `model` to a folder of transformers")
     _check_weights(str(folder), names)
     return [folder / name for name in names if _wanted(name)]
-
-
-def _sha256(path: Path) -> str:
-    whole = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            whole.update(chunk)
-    return whole.hexdigest()
 
 
 class LoggedProgress:

@@ -24,7 +24,7 @@ from streammon.config import models_folder
 from streammon.core.errors import Permanent
 from streammon.core.types import Window, WindowSpec, WindowUnit
 from streammon.detectors.huggingface import HuggingFaceConfig, read_json
-from streammon.detectors.huggingface_hub_folder import check_folder, hub_folder
+from streammon.detectors.huggingface_hub_folder import check_folder, check_seal, hub_folder
 from streammon.detectors.huggingface_inputs import (
     Inputs,
     clip_inputs,
@@ -98,6 +98,7 @@ class Opener:
         files = check_folder(folder)
         try:
             sha256 = self._seal.of(files)
+            check_seal(folder, sha256)
             model = self._load(folder, device)
             inputs = self._inputs(folder, model, device)
         except torch.OutOfMemoryError:

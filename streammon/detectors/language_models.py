@@ -18,7 +18,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validat
 from streammon.config import models_folder
 from streammon.core.errors import Permanent
 from streammon.core.types import Modality, WindowSpec, WindowUnit
-from streammon.detectors.huggingface_hub_folder import check_folder, hub_folder
+from streammon.detectors.huggingface_hub_folder import check_folder, check_seal, hub_folder
 from streammon.detectors.model_files import Seal, first_line
 from streammon.detectors.published import PublishedConfig
 from streammon.sections import Section
@@ -183,6 +183,7 @@ def _load(settings: LanguageModelsConfig, folder: Path, device: str) -> tuple[An
     shared: Any = {"local_files_only": True, "trust_remote_code": False}
     try:
         sha256 = Seal().of(files)
+        check_seal(folder, sha256)
         tokenizer = AutoTokenizer.from_pretrained(str(folder), **shared)
         loader: Any = AutoModelForCausalLM
         model, report = loader.from_pretrained(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from streammon.catalogue.received import RECORD
 from streammon.core.errors import Permanent
 from streammon.detectors.huggingface import HuggingFaceConfig
 from streammon.detectors.huggingface_hub_folder import COMPLETE, hub_folder
@@ -42,7 +43,7 @@ def brought(hub: Hub, models: Path, *, token: str | None = None, commit: str = C
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir() if path.is_file()} - {COMPLETE}
+    return {path.name for path in folder.iterdir() if path.is_file()} - {COMPLETE, RECORD}
 
 
 def test_only_what_is_needed_is_brought_and_logged(

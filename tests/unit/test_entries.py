@@ -52,6 +52,9 @@ def test_a_model_is_in_files_or_on_a_hub_and_not_both() -> None:
     with pytest.raises(ValidationError, match="either"):
         Entry.model_validate(common)
     assert Entry.model_validate({**common, "hub": ["a/b"]}).bytes == 0
+    pin = {"repository": "a/c", "revision": "0" * 40, "name": "w", "sha256": SHA, "stated": ""}
+    with pytest.raises(ValidationError, match="that `hub` names"):
+        Entry.model_validate({**common, "hub": ["a/b"], "hub_files": [pin]})
 
 
 def test_a_users_own_catalogue_joins_ours_and_its_faults_are_named(tmp_path: Path) -> None:
