@@ -101,14 +101,25 @@ class Case:
 
         Where it rests on an epoch that is over, what was heard since; empty if that is nothing.
         """
+        return self._own() or tuple(self.scored)
+
+    def carried(self) -> bool:
+        """Whether the strongest evidence also rests on windows of an epoch that is over.
+
+        Not said any more once there are so many of this one that not all of them are kept.
+        """
+        all_kept = len(self.scored) < MOST_SCORED
+        return all_kept and self.strongest().windows > len(self._own())
+
+    def _own(self) -> tuple[DetectionResult, ...]:
+        """Those kept results of the loudest voice from which its evidence grew."""
         voice = self._loudest()
         since_s = self.evidence[voice].since_s
-        own = tuple(
+        return tuple(
             result
             for result in self.scored
             if (result.detector, result.modality) == voice and result.start_s >= since_s
         )
-        return own or tuple(self.scored)
 
     def clean(self) -> tuple[DetectionResult, ...]:
         """The kept results since everything has been clear."""

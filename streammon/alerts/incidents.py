@@ -201,7 +201,9 @@ class IncidentBook:
         level, backing = case.strongest().level, case.backing()
         added = self._suspicions(stream, participant)
         if why is None:
-            why = raised_because(backing, level=level, clear_s=self._settings.clear_s)
+            why = raised_because(
+                backing, level=level, clear_s=self._settings.clear_s, carried=case.carried()
+            )
             why += also_suspected(added)
         case.told += 1
         case.updated_s = case.now_s

@@ -34,16 +34,22 @@ CAUSES = {
 """What `freeze` finds, by its `details.cause`."""
 
 
-def raised_because(results: Sequence[DetectionResult], *, level: float, clear_s: float) -> str:
+def raised_because(
+    results: Sequence[DetectionResult], *, level: float, clear_s: float, carried: bool = False
+) -> str:
     """What was seen, for how long and how strongly, and what would clear it.
 
-    `results`: the scored windows behind it, oldest first, at least one.
+    `results`: the scored windows behind it, oldest first, at least one. `carried`: they are only
+    those since the stream began anew, and the evidence is partly from before.
     """
     strongest = max(results, key=lambda result: (result.confidence or 0.0, result.end_s))
     subject = _subject(strongest)
-    fading = "" if level >= 1.0 else "fading, "
+    windows = _strength(results, over=" since the stream began anew" if carried else "")
+    evidence = "evidence" if level >= 1.0 else "evidence fading,"
+    if carried:
+        evidence = f"{evidence.rstrip(',')}, part of it from before,"
     return (
-        f"{subject[:1].upper()}{subject[1:]}: {_strength(results)}; evidence {fading}at "
+        f"{subject[:1].upper()}{subject[1:]}: {windows}; {evidence} at "
         f"{level:.1f} of the alarm level; clears after {clear_s:g} s of clean windows."
     )
 
@@ -104,14 +110,15 @@ def _flood(details: Mapping[str, Json]) -> str:
     )
 
 
-def _strength(results: Sequence[DetectionResult]) -> str:
-    """`6 of 7 windows over 10 s, mean probability 0.93`."""
+def _strength(results: Sequence[DetectionResult], *, over: str = "") -> str:
+    """`6 of 7 windows over 10 s, mean probability 0.93`; `over` says more of the time."""
     scores = [result.confidence for result in results if result.confidence is not None]
     likely = sum(score > LIKELY for score in scores)
     over_s = max(result.end_s for result in results) - min(result.start_s for result in results)
     windows = "window" if len(scores) == 1 else "windows"
     mean = sum(scores) / len(scores)
-    return f"{likely} of {len(scores)} {windows} over {over_s:.0f} s, mean probability {mean:.2f}"
+    counted = f"{likely} of {len(scores)} {windows} over {over_s:.0f} s{over}"
+    return f"{counted}, mean probability {mean:.2f}"
 
 
 def _number(value: Json) -> float | None:

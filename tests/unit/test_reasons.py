@@ -44,6 +44,19 @@ def test_evidence_below_the_alarm_level_is_called_fading() -> None:
     assert "evidence fading, at 0.4 of" in raised_because(found, level=0.4, clear_s=4.0)
 
 
+def test_evidence_from_before_a_reconnect_is_told_apart() -> None:
+    why = raised_because(
+        results("freeze", [0.9], cause="looped"), level=1.5, clear_s=4.0, carried=True
+    )
+    assert why == (
+        "The picture repeats itself: 1 of 1 window over 2 s since the stream began anew, mean "
+        "probability 0.90; evidence, part of it from before, at 1.5 of the alarm level; "
+        "clears after 4 s of clean windows."
+    )
+    faded = raised_because(results("freeze", [0.9]), level=0.4, clear_s=4.0, carried=True)
+    assert "; evidence fading, part of it from before, at 0.4 of" in faded
+
+
 def test_a_freeze_is_told_by_its_cause() -> None:
     found = results("freeze", [0.97, 0.98], cause="frozen", for_s=9.2)
     assert raised(found).startswith("The picture is frozen for 9 s: 2 of 2 windows")
