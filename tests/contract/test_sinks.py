@@ -29,6 +29,7 @@ from streammon.core.types import (
 )
 from streammon.registry import SINKS, adapter_class, known
 from streammon.sinks.wire import dumps, to_wire
+from tests.answering import Answer, answering
 from tests.fakes import CAM, a_result
 from tests.loopback.kafka_broker import Broker, a_broker
 
@@ -91,9 +92,16 @@ def taken_port() -> Generator[int]:
         yield holder.getsockname()[1]
 
 
+@pytest.fixture(scope="module")
+def http_peer() -> Generator[str]:
+    """Somebody who takes whatever is posted."""
+    with answering(lambda asked: Answer()) as server:
+        yield server.url
+
+
 @pytest.fixture
 def case(
-    request: pytest.FixtureRequest, tmp_path: Path, broker: Broker, taken_port: int
+    request: pytest.FixtureRequest, tmp_path: Path, broker: Broker, taken_port: int, http_peer: str
 ) -> SinkCase:
     match request.param:
         case "websocket":
@@ -112,6 +120,12 @@ def case(
                 build("jsonl", path=str(tmp_path / "events.jsonl")),
                 build("jsonl", path="/dev/full"),
             )
+        case "verdict_webhook":
+            calls = {"streams": [CAM], "kinds": ["brightness", "freeze"], "after_windows": 1}
+            return SinkCase(
+                build("verdict_webhook", url=http_peer, **calls),
+                build("verdict_webhook", url=f"http://127.0.0.1:1/?key={SECRET}", **calls),
+            )
         case "console":
             return SinkCase(build("console"), build("console"))
         case other:
@@ -119,7 +133,13 @@ def case(
 
 
 # The console comes last: it has no other side that could be broken, see its own tests.
-KINDS = ("websocket", pytest.param("kafka", marks=pytest.mark.kafka), "jsonl", "console")
+KINDS = (
+    "websocket",
+    pytest.param("kafka", marks=pytest.mark.kafka),
+    "jsonl",
+    "verdict_webhook",
+    "console",
+)
 each_with_a_peer = pytest.mark.parametrize("case", KINDS[:-1], indirect=True)
 each_sink = pytest.mark.parametrize("case", KINDS, indirect=True)
 
