@@ -159,7 +159,7 @@ def disguises() -> Mapping[str, Disguise]:
         "none": lambda rng, text: text,
         "look_alike": _look_alike,
         "invisible": _invisible,
-        "edits": _edits,
+        "edits": edited,
         "tails": _tails,
         "templates": _templates,
         "all": _all,
@@ -177,7 +177,7 @@ def _invisible(rng: random.Random, text: str) -> str:
     return text
 
 
-def _edits(rng: random.Random, text: str) -> str:
+def edited(rng: random.Random, text: str) -> str:
     """Words left out, doubled or swapped, letters wrong, as in hurried typing."""
     words = text.split()
     for _ in range(rng.randrange(1, 4)):

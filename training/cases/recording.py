@@ -10,8 +10,8 @@ import av
 import numpy as np
 
 from training.cases.camera import as_rgb24
-from training.cases.chats import Said
 from training.cases.draw import Draw
+from training.cases.moods import Said
 from training.cases.scenes import Picture, Size
 from training.cases.sounds import RATE_HZ, Sound
 

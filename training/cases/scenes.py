@@ -110,6 +110,11 @@ def street(draw: Draw, size: Size) -> Scene:
     return scene
 
 
+def turned_back(way: float) -> float:
+    """A way that turns back wherever it reaches 1 or -1."""
+    return abs((way - 1.0) % 4.0 - 2.0) - 1.0
+
+
 def pan(draw: Draw, size: Size) -> Scene:
     """A camera that slowly looks about in a place larger than its picture."""
     width, height = size
@@ -117,8 +122,8 @@ def pan(draw: Draw, size: Size) -> Scene:
     seed, rate = draw.seed, draw.between((0.25, 0.7), (0.15, 0.9))
 
     def scene(time_s: float) -> Picture:
-        x = width * (1 + 0.9 * np.clip(wander(time_s, seed, rate=rate), -1, 1))
-        y = height * (0.5 + 0.45 * np.clip(wander(time_s, seed + 1, rate=rate), -1, 1))
+        x = width * (1 + 0.9 * turned_back(wander(time_s, seed, rate=rate)))
+        y = height * (0.5 + 0.45 * turned_back(wander(time_s, seed + 1, rate=rate)))
         move = np.array([[1, 0, -x], [0, 1, -y]], np.float32)
         return np.asarray(cv2.warpAffine(wide, move, size, flags=cv2.INTER_LINEAR), np.float32)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.cases import scenes
+from training.cases import restless, scenes
 from training.cases.camera import Camera, Overlay, bars, clock, logo, plate, ticker
 from training.cases.draw import Draw
 from training.cases.scenes import Picture, Size
@@ -29,6 +29,9 @@ Showing = Callable[[float], tuple[float, float, float]]
 """At a time of the recording: two moments of the scene and the share of the second in the mix."""
 
 LIVELY = (scenes.presenter, scenes.street, scenes.pan, scenes.night)
+RICHER = (*LIVELY, restless.waves, restless.crowd, restless.fountain)
+REPLAYED = (scenes.presenter, scenes.street, scenes.pan)
+ALSO_REPLAYED = (*REPLAYED, restless.crowd, restless.aquarium)
 OVERLAYS = (clock, ticker, logo)
 
 
@@ -51,7 +54,7 @@ def _filmed(
 
 
 def _camera(draw: Draw, size: Size) -> Camera:
-    return Camera(draw, draw.one_of(LIVELY, LIVELY)(draw, size), size)
+    return Camera(draw, draw.one_of(LIVELY, RICHER)(draw, size), size)
 
 
 def frozen(draw: Draw, size: Size, fps: int) -> Shot:
@@ -136,7 +139,7 @@ def _replayed(
     long_s = draw.log_between((4.0, 14.0), (3.5, 22.0))
     from_s = long_s + draw.between((6, 14), (5, 18))
     begin_s = from_s - long_s
-    scene = draw.one_of(LIVELY[:3], LIVELY[:3])(draw, size)
+    scene = draw.one_of(REPLAYED, ALSO_REPLAYED)(draw, size)
     duration_s = from_s + 3 * long_s + 15.0
 
     def showing(time_s: float) -> tuple[float, float, float]:
@@ -165,7 +168,7 @@ def looped_overlay(draw: Draw, size: Size, fps: int) -> Shot:
 def looped_always(draw: Draw, size: Size, fps: int) -> Shot:
     """A recorded stretch over and over, from the first picture on."""
     long_s = draw.between((11, 16), (11, 22))
-    scene = draw.one_of(LIVELY[:3], LIVELY[:3])(draw, size)
+    scene = draw.one_of(REPLAYED, ALSO_REPLAYED)(draw, size)
     camera, duration_s = Camera(draw, scene, size), 4 * long_s + 20.0
 
     def showing(time_s: float) -> tuple[float, float, float]:
@@ -235,12 +238,24 @@ CLEAN: Mapping[str, Mapping[str, Make]] = {
         "slides": _screen(_slides),
         "slides_and_speaker": _screen(_slides_and_speaker),
         "lecture": _clean(scenes.lecture, overlaid=0.3),
+        "changing_light": _clean(restless.changing_light, overlaid=0.3),
+        "night_noise": _clean(restless.night_noise, overlaid=0.3),
+        "resting_pan": _clean(restless.resting_pan),
+        "slide_and_cursor": _screen(restless.slide_and_cursor),
+        "dashboard": _screen(restless.dashboard),
     },
     "loop": {
         "pan": _clean(scenes.pan),
         "street": _clean(scenes.street, overlaid=0.3),
         "pendulum": _clean(scenes.swinging),
         "flag": _clean(scenes.waving),
+        "waves": _clean(restless.waves),
+        "crowd": _clean(restless.crowd),
+        "aquarium": _clean(restless.aquarium),
+        "fountain": _clean(restless.fountain),
+        "clock_face": _clean(restless.clock_face),
+        "turntable": _clean(restless.turntable),
+        "screensaver": _screen(restless.screensaver),
     },
 }
 """What is easily taken for the faults of the family."""
