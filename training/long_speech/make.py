@@ -37,6 +37,7 @@ CHAINS: Mapping[str, tuple[str, str, int, int] | None] = {
     "telephone": ("pcm_mulaw", "wav", 8_000, 0),
 }
 CLEAN_S, BEFORE_S, AFTER_S, WHOLE_S = 240.0, 110.0, 90.0, 120.0
+NOISE_DB = (22.0, 42.0)
 MOST_SPEAKERS = 4
 COLUMNS = ("path", "label", "system", "source", "identity", "split", "from_s", "to_s")
 Sound = NDArray[np.float64]
@@ -80,14 +81,17 @@ def rooms(clips: Sequence[Clip]) -> list[Room]:
 
 
 def plans(clips: Sequence[Clip], *, seed: int) -> Iterator[Plan]:
-    """Every stream: each room clean in each chain, and each system twice in one room and chain."""
+    """Every stream: each room clean in two chains, and each system in two chains, each time in
+    another room, once after a clean beginning and once throughout.
+    """
     real = rooms([clip for clip in clips if not clip.fake])
-    for room in real:
-        for number, chain in enumerate(CHAINS):
+    for at, room in enumerate(real):
+        for number, chain in _two_chains(at):
             yield Plan(f"clean_{room.name}_{number}", room, chain, [(room.clips, CLEAN_S)])
     rng = np.random.default_rng(seed)
-    for system, fakes in _by([clip for clip in clips if clip.fake], "system").items():
-        for number, chain in enumerate(CHAINS):
+    systems = _by([clip for clip in clips if clip.fake], "system")
+    for at, (system, fakes) in enumerate(systems.items()):
+        for number, chain in _two_chains(at):
             room = real[int(rng.integers(len(real)))]
             name = f"{system}_{number}"
             turned = [(room.clips, BEFORE_S), (fakes, AFTER_S)]
@@ -95,13 +99,18 @@ def plans(clips: Sequence[Clip], *, seed: int) -> Iterator[Plan]:
             yield Plan(f"whole_{name}", room, chain, [(fakes, WHOLE_S)], f"{system}, whole", 0.0)
 
 
-def sound_of(plan: Plan, *, seed: int) -> NDArray[np.int16]:
-    """The stream, 16 kHz mono."""
+def _two_chains(at: int) -> list[tuple[int, str]]:
+    names = list(CHAINS)
+    return [(number, names[number]) for number in sorted({at % len(names), (at + 2) % len(names)})]
+
+
+def sound_of(plan: Plan, *, seed: int, noise_db: Sequence[float]) -> NDArray[np.int16]:
+    """The stream, 16 kHz mono. `noise_db`: from speech down to the room, at least and at most."""
     rng = np.random.default_rng((seed, zlib.crc32(plan.name.encode())))
     speech = np.concatenate([said(clips, seconds, rng) for clips, seconds in plan.parts])
     noise = room_noise(len(speech), rng)
     loud = float(np.sqrt(np.mean(speech[np.abs(speech) > 0.01] ** 2)))
-    ratio_db = rng.uniform(22.0, 42.0)
+    ratio_db = rng.uniform(noise_db[0], noise_db[1])
     mixed = speech + noise * loud * 10 ** (-ratio_db / 20)
     pcm = np.clip(np.round(mixed * 32767.0), -32768, 32767).astype(np.int16)
     codec = CHAINS[plan.chain]
@@ -144,6 +153,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="manifest.csv or its folder")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--split", default="dev", help="whose clips (default: dev)")
+    parser.add_argument(
+        "--noise", type=float, nargs=2, default=NOISE_DB, metavar=("LEAST", "MOST"),
+        help="dB from speech down to the room's noise (default: 22 42; 3 10 is a loud room)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     clips = read_clips(manifest_of(options.data), splits=[options.split])
@@ -151,7 +164,8 @@ def main() -> None:
     rows = []
     for plan in track(list(plans(clips, seed=options.seed)), description="streams"):
         path = options.out / f"{plan.name}.flac"
-        soundfile.write(path, sound_of(plan, seed=options.seed), RATE_HZ)
+        sound = sound_of(plan, seed=options.seed, noise_db=options.noise)
+        soundfile.write(path, sound, RATE_HZ)
         label = "real" if plan.from_s is None else "fake"
         from_s = "" if plan.from_s is None else plan.from_s
         source = f"{plan.room.collection}, {plan.chain}"
