@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from streammon.alerts.baseline import BaselineConfig
 from streammon.alerts.sequential import CusumConfig
 from streammon.config import MonitorConfig, OutboxConfig, parse_config
 from streammon.core.clock import MonotonicClock
@@ -62,6 +63,7 @@ async def a_monitor(
     sinks: Sequence[Sink] = (),
     changes: dict[str, Any] | None = None,
     metrics: Metrics | None = None,
+    rule: CusumConfig = CusumConfig(),
 ) -> AsyncGenerator[tuple[Monitor, Outbox]]:
     config: MonitorConfig = parse_config({**QUICK, **(changes or {})})
     clock = MonotonicClock()
@@ -70,7 +72,7 @@ async def a_monitor(
     parts = Parts(
         sources=tuple(sources),
         detectors={detector.name: detector for detector in found},
-        rules={"default": CusumConfig(type="cusum").build("default")},
+        rules={"default": rule.build("default")},
         sinks=tuple(sinks),
     )
     async with Outbox(OutboxConfig(), ":memory:", clock=clock) as outbox:
@@ -102,6 +104,17 @@ async def test_a_stream_that_deserves_it_gets_an_incident_from_open_to_close() -
     assert [alerts[0].state, alerts[-1].state] == [AlertState.OPENED, AlertState.CLOSED]
     assert {alert.kind for alert in alerts} == {"brightness"}
     assert [row.alert_id for row in stored] == [alert.alert_id for alert in alerts]
+
+
+async def test_what_a_rule_learns_of_a_source_is_told_with_its_results_and_alerts() -> None:
+    sink = RecordingSink()
+    source = ScriptedSource("cam", paced([*bright(24), *dark(6, first=24)]))
+    learning = CusumConfig(baseline=BaselineConfig())
+    async with a_monitor([source], sinks=[sink], rule=learning) as (monitor, _):
+        assert await monitor.run(asyncio.Event())
+    told = [*of(sink, DetectionResult), *of(sink, Alert)[0].results]
+    assert told
+    assert all(str(one.details["baseline"]).startswith("learning: ") for one in told)
 
 
 async def test_a_clean_stream_gets_none() -> None:
