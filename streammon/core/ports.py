@@ -116,6 +116,49 @@ class ClipSource(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class LinkStats:
+    """How the media of a live publisher come in, over the last seconds."""
+
+    codecs: tuple[str, ...]
+    kbit_s: float
+    """Of the media themselves, without their envelopes."""
+    frames_per_s: float
+    """Encoded pictures."""
+    lost_share: float
+    """0..1 of the packets that were sent; those that were sent again and came are not lost."""
+    jitter_s: float
+    frame_age_s: float | None
+    """Since the newest frame arrived; `None` before the first."""
+    clock: str
+    """What aligns picture and sound: `arrival`, `sender`, or `broken` where what the sender says
+    of its clock contradicts itself."""
+    skew_s: float | None = None
+    """How far the picture lies from where the sender's clock has it; `None`: not known."""
+
+
+@runtime_checkable
+class Linked(Protocol):
+    """A source that is published to, and can say how that goes."""
+
+    def link(self) -> LinkStats | None:
+        """`None` while nobody publishes. On the event loop; quick."""
+
+
+@runtime_checkable
+class Admitting(Protocol):
+    """An entry of the config whose streams come and go while the monitor runs."""
+
+    def arrivals(self) -> AbstractAsyncContextManager[AsyncIterator[Source]]:
+        """Streams to watch, as they come, each under a name that no other has. For one reader.
+
+        Each is a source that ends (see `Source`) once it is no longer needed.
+        """
+
+    def left(self, stream: StreamId) -> None:
+        """The monitor has let go of this one: its name is free again. On the event loop."""
+
+
 class Detector(Protocol):
     """Plain synchronous code that scores windows in batches.
 

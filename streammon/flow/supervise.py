@@ -94,6 +94,29 @@ def _sole(error: Exception) -> Exception:
     return (defects or permanent or causes)[0]
 
 
+async def to_its_end(work: Coroutine[None, None, None]) -> None:
+    """Run `work` to its end even if this is cancelled meanwhile; then it is cancelled.
+
+    For letting go of what would leak if it were let go of by halves. `work` must end by itself,
+    and soon.
+    """
+    ended = asyncio.get_running_loop().create_future()
+
+    async def run() -> None:
+        try:
+            await work
+        finally:
+            if not ended.done():
+                ended.set_result(None)
+
+    running = asyncio.shield(run())
+    try:
+        await running
+    except asyncio.CancelledError:
+        await ended
+        raise
+
+
 async def until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
     """Run `work` to its end, or until `stop`; then cancel it and wait for its clean-up."""
     async with asyncio.TaskGroup() as group:

@@ -36,7 +36,7 @@ SECRETIVE = re.compile(
 """Fields with such names are never written."""
 NOISY = (
     "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "websockets", "asyncio",
-    "httpcore", "httpx",
+    "httpcore", "httpx", "aioice", "aiortc",
 )  # fmt: skip
 """Loggers that tell of every connection: kept to warnings, through our handler."""
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,12 @@ import cv2
 import numpy as np
 import pytest
 
-from streammon.core.ports import Source
-from streammon.core.types import StreamId
+from streammon.core.ports import Source, SourceContext
+from streammon.core.types import Item, StreamId
+from streammon.ingest.webrtc.offer import read_offer
 from streammon.registry import SOURCES, adapter_class, known
 from tests.contract.source_laws import LAWS, SourceCase
+from tests.publishers import HERE, Pictures, Sound, publishing
 from tests.sound_cards import FILE_CARD, RATE_HZ, file_card, needs_pyaudio, ramp
 
 SECRET = "hunter2"
@@ -93,10 +98,43 @@ def text(folder: Path) -> SourceCase:
     )
 
 
+def webrtc(folder: Path) -> SourceCase:
+    """One that is published to for as long as it is open; there is no way not to be there."""
+
+    def source() -> Source:
+        encoding = ThreadPoolExecutor(1)  # the publisher's own thread, there before we count
+        encoding.submit(int).result()
+        asyncio.get_running_loop().set_default_executor(encoding)
+        return Published(build("webrtc")())
+
+    return SourceCase(source, lossless=False)
+
+
+class Published:
+    """A `webrtc` source, and the publisher that begins whenever it is opened."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self.stream, self.modalities, self.clip = source.stream, source.modalities, source.clip
+
+    @asynccontextmanager
+    async def open(self, context: SourceContext) -> AsyncGenerator[AsyncIterator[Item]]:
+        async def publish(offer: str) -> str:
+            _, answer = await self._source.publish(read_offer(offer), addresses=HERE)
+            return str(answer)
+
+        async with (
+            self._source.open(context) as items,
+            publishing(publish, Pictures(size=(64, 48)), Sound()),
+        ):
+            yield items
+
+
 CASES: Mapping[str, Callable[[Path], SourceCase]] = {
     "av_url": av_url,
     "av_url over the network": av_url_on_the_network,
     "webcam": webcam,
+    "webrtc": webrtc,
     "microphone": microphone,
     "chat_jsonl": chat_jsonl,
     "still": still,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streammon.core.errors import Permanent, Retryable
 from streammon.core.types import HealthState
-from streammon.flow.supervise import Backoff, Supervision, keep_running, until
+from streammon.flow.supervise import Backoff, Supervision, keep_running, to_its_end, until
 from tests.fakes import FakeClock, Reports, settle
 
 STEADY = Supervision(Backoff(first_s=1.0, most_s=8.0, healthy_after_s=60.0), most_defects=3)
@@ -184,3 +184,31 @@ async def test_until_hides_neither_errors_nor_cancellation(
         assert isinstance(error.exceptions[0], KeyError)
     else:
         assert task.cancelled()
+
+
+async def test_what_must_end_whole_ends_though_its_waiter_is_cancelled() -> None:
+    steps: list[str] = []
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def let_go() -> None:
+        steps.append("begun")
+        begun.set()
+        await go_on.wait()
+        steps.append("ended")
+
+    waiter = asyncio.ensure_future(to_its_end(let_go()))
+    await begun.wait()
+    waiter.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert steps == ["begun", "ended"]
+
+
+async def test_an_error_of_what_must_end_whole_is_raised() -> None:
+    async def fail() -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        await to_its_end(fail())
