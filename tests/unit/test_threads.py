@@ -69,7 +69,8 @@ async def test_a_live_thread_leaves_the_newest() -> None:
 @pytest.mark.parametrize("policy", POLICIES)
 async def test_leaving_early_ends_the_thread(policy: WhenFull) -> None:
     async with on_thread("early", counting(), capacity=1, when_full=policy) as items:
-        assert await items.recv() == 0
+        first = await items.recv()
+        assert first == 0 or policy is WhenFull.DROP_OLDEST
     assert not alive("early")
     assert items.closed
 
