@@ -1,4 +1,4 @@
-"""From logits to probabilities: two numbers, fitted on the development split."""
+"""From logits to probabilities: two numbers, fitted on scores that training did not see."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ class Calibration:
 
     def log_odds(self, logits: Floats) -> Floats:
         return self.slope * logits + self.offset
+
+    def after(self, first: Calibration) -> Calibration:
+        """This law of the log-odds that `first` gives."""
+        return Calibration(self.slope * first.slope, self.slope * first.offset + self.offset)
 
 
 def platt(real: Floats, fake: Floats, *, steps: int = 200) -> Calibration:

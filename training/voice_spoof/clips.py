@@ -13,7 +13,7 @@ import io
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -27,6 +27,7 @@ CODECS = (
     # encoder, container, rate, bit rate: what calls, broadcasts and web players put speech through
     ("libmp3lame", "mp3", 16_000, 32_000),
     ("libmp3lame", "mp3", 16_000, 64_000),
+    ("libopus", "ogg", 8_000, 12_000),
     ("libopus", "ogg", 16_000, 16_000),
     ("libopus", "ogg", 48_000, 32_000),
     ("aac", "adts", 16_000, 32_000),
@@ -35,6 +36,9 @@ CODECS = (
     ("adpcm_ima_wav", "wav", 16_000, 0),
     ("pcm_mulaw", "wav", 8_000, 0),
     ("pcm_alaw", "wav", 8_000, 0),
+    ("g726", "wav", 8_000, 32_000),
+    ("libopencore_amrnb", "amr", 8_000, 7_400),
+    ("libopencore_amrnb", "amr", 8_000, 12_200),
 )
 
 
@@ -84,36 +88,36 @@ def read_clips(manifest: Path, *, splits: Iterable[str] = ("train", "dev")) -> l
     return clips
 
 
+def read_data(data: Sequence[Path], *, splits: Iterable[str] = ("train", "dev")) -> list[Clip]:
+    """The clips of several manifests (or their folders); a pair may lie in two of them."""
+    wanted = tuple(splits)
+    return [clip for one in data for clip in read_clips(manifest_of(one), splits=wanted)]
+
+
 def manifest_of(data: Path) -> Path:
     """`--data` may name the manifest or the folder that holds it."""
     return data / "manifest.csv" if data.is_dir() else data
 
 
 def with_codec_copies(clips: Sequence[Clip], *, count: int, cache: Path) -> list[Clip]:
-    """Each clip with `count` copies through codecs drawn by its name; kept under `cache`."""
+    """Each clip with `count` copies through codecs; kept under `cache`.
+
+    The codecs are drawn by the clip's name, or its origin's: a pair goes through the same ones.
+    """
     cache.mkdir(parents=True, exist_ok=True)
 
     def copied(clip: Clip) -> Clip:
-        digest = hashlib.sha256(clip.file.encode()).digest()
-        picks = np.random.default_rng(list(digest[:8])).permutation(len(CODECS))[:count]
-        stored = cache / f"{digest.hex()[:24]}-{count}.npz"
+        drawn = hashlib.sha256((clip.origin or clip.file).encode()).digest()
+        picks = np.random.default_rng(list(drawn[:8])).permutation(len(CODECS))[:count]
+        named = hashlib.sha256(clip.file.encode()).hexdigest()[:24]
+        stored = cache / f"{named}-{count}-of-{len(CODECS)}.npz"
         if not stored.exists():
             np.savez(stored, *(through_codec(clip.pcm, CODECS[pick]) for pick in picks))
         with np.load(stored) as arrays:
             variants = tuple(arrays[name] for name in arrays.files)
-        return Clip(
-            clip.file,
-            clip.fake,
-            clip.system,
-            clip.speaker,
-            clip.source,
-            clip.licence,
-            clip.split,
-            clip.pcm,
-            variants,
-        )
+        return replace(clip, variants=variants)
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(1) as pool:
         done = []
         for index, clip in enumerate(pool.map(copied, clips), start=1):
             done.append(clip)

@@ -1,18 +1,20 @@
-"""From a trained network to a weight file: calibration and threshold on the dev split."""
+"""From a trained network to a weight file: calibrated on what training did not see."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
+from torch import nn
 
-from streammon.detectors.models.vocoder_cnn import VocoderCnn
-from training.voice_spoof.calibration import platt
+from streammon.evaluation.measures import Floats
+from training.voice_spoof.calibration import Calibration, platt
 from training.voice_spoof.clips import RATE_HZ, WINDOW, Clip
 
 FALSE_ALARMS = 0.01
@@ -34,7 +36,7 @@ def windows_of(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
     return np.stack([samples[start : start + WINDOW] for start in starts])
 
 
-def window_logits(model: VocoderCnn, clips: Sequence[Clip]) -> list[NDArray[np.float64]]:
+def window_logits(model: nn.Module, clips: Sequence[Clip]) -> list[NDArray[np.float64]]:
     """The logits of each clip's windows."""
     found = []
     with torch.inference_mode():
@@ -52,18 +54,42 @@ def threshold_log_odds(real: NDArray[np.float64]) -> float:
     return float((falling[allowed] + above) / 2)
 
 
-def save(model: VocoderCnn, dev: Sequence[Clip], out: Path, *, seed: int, steps: int) -> str:
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What `compare` found on systems and corpora left out of training."""
+
+    law: Calibration
+    """Of log-odds calibrated on systems that were heard."""
+    real: Floats
+    """Log-odds by that law of the real windows left out."""
+
+
+def save(
+    model: nn.Module,
+    dev: Sequence[Clip],
+    out: Path,
+    *,
+    seed: int,
+    steps: int,
+    left_out: LeftOut | None = None,
+) -> str:
     """Write the weights with their calibration beside them; returns the file's SHA-256.
 
-    Even prior odds. The threshold is the confidence that at most 1 % of the real dev windows reach.
+    Even prior odds. Calibrated on the dev split and, if given, by what such log-odds are worth on
+    what was left out. The threshold is the confidence that at most 1 % of the real windows of the
+    dev split reach, and at most 1 % of those left out.
     """
     logits = window_logits(model, dev)
     real = np.concatenate([part for part, clip in zip(logits, dev, strict=True) if not clip.fake])
     fake = np.concatenate([part for part, clip in zip(logits, dev, strict=True) if clip.fake])
     calibration = platt(real, fake)
+    if left_out:
+        calibration = left_out.law.after(calibration)
     log_odds = threshold_log_odds(calibration.log_odds(real))
+    if left_out:
+        log_odds = max(log_odds, threshold_log_odds(left_out.real))
     metadata = {
-        "model": "vocoder-cnn-1",
+        "model": "vocoder-cnn-2",
         "calibration_slope": f"{calibration.slope:.6f}",
         "calibration_offset": f"{calibration.offset:.6f}",
         "calibration_prior": "0.5",

@@ -11,7 +11,7 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +23,12 @@ from training.voice_spoof.augment import Distortion
 from training.voice_spoof.clips import (
     Clip,
     Sampler,
-    manifest_of,
-    read_clips,
+    read_data,
     with_codec_copies,
 )
-from training.voice_spoof.ship import save
+from training.voice_spoof.leftout import contestants, left_out_law, pooled
+from training.voice_spoof.rows import windows
+from training.voice_spoof.ship import LeftOut, save
 
 PEAK_RATE = 3e-3
 WEIGHT_DECAY = 1e-3
@@ -44,24 +45,26 @@ def fit(
     seed: int = 0,
     device: str = "cpu",
     label: str = "train",
-) -> VocoderCnn:
+    network: Callable[[], nn.Module] = VocoderCnn,
+) -> nn.Module:
     """A network trained on these clips: one learning-rate cycle, weights averaged over steps.
 
-    Stops after `steps` or `minutes`, whichever comes first; the cycle follows whichever is nearer.
+    Stops after `steps` or `minutes` of processor time, whichever comes first; the cycle follows
+    whichever is nearer.
     """
     torch.manual_seed(seed)
     place = torch.device(device)
-    model = VocoderCnn().to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = network().to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     following = torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE)  # type: ignore[no-untyped-call]
     average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=following, use_buffers=True)
     optimiser = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=WEIGHT_DECAY)
     sampler = Sampler(clips, batch=batch, rng=np.random.default_rng(seed))
     distort = Distortion(seed=seed, device=place)
     loss_of = nn.BCEWithLogitsLoss()
-    began, running = time.monotonic(), math.log(2.0)
+    began, running = time.process_time(), math.log(2.0)
     model.train()
     for step in range(steps):
-        spent = (time.monotonic() - began) / 60
+        spent = (time.process_time() - began) / 60
         done = max(step / steps, spent / minutes)
         if done >= 1.0:
             break
@@ -85,8 +88,7 @@ def fit(
                 file=sys.stderr,
                 flush=True,
             )
-    trained = average.module
-    assert isinstance(trained, VocoderCnn)
+    trained: nn.Module = average.module
     return trained.eval()
 
 
@@ -99,19 +101,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="manifest.csv or its folder")
+    parser.add_argument(
+        "--data", type=Path, required=True, nargs="+", help="manifest.csv or its folder"
+    )
     parser.add_argument("--out", type=Path, default=Path("voice_spoof.safetensors"))
     parser.add_argument("--cache", type=Path, default=Path("bench-out/voice_spoof-cache"))
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--batch", type=int, default=48)
-    parser.add_argument("--codec-copies", type=int, default=3)
+    parser.add_argument("--codec-copies", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--left-out", type=Path, help="folder of `compare run`, to calibrate by")
     settings = parser.parse_args()
     torch.set_num_threads(settings.threads)
-    clips = read_clips(manifest_of(settings.data))
+    clips = read_data(settings.data)
     training = with_codec_copies(
         [clip for clip in clips if clip.split == "train"],
         count=settings.codec_copies,
@@ -126,7 +131,22 @@ def main() -> None:
         device=settings.device,
     ).cpu()
     dev = [clip for clip in clips if clip.split == "dev"]
-    print(save(model, dev, settings.out, seed=settings.seed, steps=settings.steps))
+    left_out = None
+    if settings.left_out:
+        folds = contestants(settings.left_out)["cnn"]
+        law = left_out_law(folds)
+        real = law.log_odds(windows(pooled(folds, "held"), fake=False))
+        left_out = LeftOut(law, real)
+    print(
+        save(
+            model,
+            dev,
+            settings.out,
+            seed=settings.seed,
+            steps=settings.steps,
+            left_out=left_out,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -29,11 +29,13 @@ class Shape:
     """What tells one published variant from the other."""
 
     channels: int
-    """Of the encoder's last four blocks; the first two have 32."""
+    """Of the encoder's last four blocks."""
     graph: int
     """Values per node in the two graphs of one kind."""
     kept: tuple[float, float, float]
     """Share of nodes that survive pooling: bands, times, and either in the joint graphs."""
+    first: int = 32
+    """Of the encoder's first two blocks."""
 
 
 VARIANTS = {
@@ -187,7 +189,7 @@ class Aasist(nn.Module):
         super().__init__()
         self.register_buffer("filters", sinc_filters()[:, None], persistent=False)
         self.first_bn = nn.BatchNorm2d(1)
-        widths = (1, 32, 32, *[shape.channels] * 4)
+        widths = (1, shape.first, shape.first, *[shape.channels] * 4)
         blocks = [
             Residual(inputs, outputs, first=at == 0)
             for at, (inputs, outputs) in enumerate(pairwise(widths))

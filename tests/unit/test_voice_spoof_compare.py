@@ -1,0 +1,144 @@
+"""Comparing detectors on what they were not trained on: rows, streams, laws, and a whole run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training.voice_spoof.calibration import Calibration
+from training.voice_spoof.clips import RATE_HZ, Clip
+from training.voice_spoof.compare import Budget, described, run
+from training.voice_spoof.contestants import NETWORKS
+from training.voice_spoof.folds import FOLDS
+from training.voice_spoof.leftout import contestants, fused, left_out_law, pooled
+from training.voice_spoof.rows import (
+    Row,
+    by_seconds,
+    figures,
+    lasting,
+    matched,
+    read_rows,
+    windows,
+    write_rows,
+)
+from training.voice_spoof.ship import LeftOut, save
+
+
+def a_row(number: int, *, fake: bool, system: str = "copy-flow", at: float = 0.0) -> Row:
+    logits = tuple(np.random.default_rng(number).normal(at, 1.0, size=3).tolist())
+    name = system if fake else "real"
+    return Row(f"{name}_{number}", fake, name, f"s{number}", "corpus", logits)
+
+
+def some_rows(*, count: int = 40, apart: float = 2.0) -> list[Row]:
+    return [
+        a_row(number + 1_000 * fake, fake=bool(fake), at=apart * fake)
+        for number in range(count)
+        for fake in (0, 1)
+    ]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_contestants_give_one_logit_per_window_that_can_be_learned(name: str) -> None:
+    torch.manual_seed(0)
+    model = NETWORKS[name]()
+    samples = 0.05 * torch.randn(2, RATE_HZ)
+    logits = model(samples)
+    assert logits.shape == (2,)
+    logits.sum().backward()
+    assert any(one.grad is not None and one.grad.abs().sum() > 0 for one in model.parameters())
+    model.eval()
+    torch.testing.assert_close(model(samples)[:1], model(samples[:1]), atol=1e-3, rtol=1e-3)
+
+
+def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
+    parts = {"known": some_rows(count=2), "held": some_rows(count=3)}
+    write_rows(parts, tmp_path / "rows.json")
+    assert read_rows(tmp_path / "rows.json") == parts
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.json"]
+
+
+@pytest.mark.parametrize(("seconds", "of"), [(2, 1), (4, 3), (10, 6), (30, 19)])
+def test_longer_streams_are_windows_of_one_kind_joined(seconds: int, of: int) -> None:
+    rows = some_rows()
+    streams = lasting(rows, seconds)
+    assert {len(row.logits) for row in streams} == {of}
+    kept = [logit for row in streams for logit in row.logits]
+    assert len(set(kept)) == len(kept)
+    assert set(kept) <= {logit for row in rows for logit in row.logits}
+
+
+def test_more_speech_tells_more() -> None:
+    found = by_seconds(some_rows(apart=0.8))
+    auc = [found[f"{seconds}_s"]["auc"][0] for seconds in (2, 4, 10)]  # type: ignore[index]
+    assert auc == sorted(auc)
+    assert auc[0] < auc[-1]
+
+
+def test_copies_are_matched_and_other_fakes_are_not() -> None:
+    rows = [*some_rows(count=5), a_row(7, fake=True, system="hibari")]
+    assert {row.system for row in matched(rows)} == {"real", "copy-flow"}
+    assert figures(rows)["fake"] == 6
+
+
+def test_laws_can_be_chained() -> None:
+    first, second = Calibration(2.0, 1.0), Calibration(0.5, -1.0)
+    logits = np.array([-1.0, 0.0, 3.0])
+    np.testing.assert_allclose(
+        second.after(first).log_odds(logits), second.log_odds(first.log_odds(logits))
+    )
+
+
+def test_a_fusion_is_the_mean_of_its_members() -> None:
+    one = {"held": some_rows(count=2)}
+    other = {
+        "held": [
+            Row(r.file, r.fake, r.system, r.speaker, r.source, (0.0,) * 3) for r in one["held"]
+        ]
+    }
+    both = fused([one, other])["held"]
+    np.testing.assert_allclose(windows(both, fake=True), windows(one["held"], fake=True) / 2)
+
+
+def clips() -> list[Clip]:
+    """Hums of three corpora and their buzzing copies by two vocoders of different folds."""
+    rng = np.random.default_rng(0)
+    at = np.arange(2 * RATE_HZ) / RATE_HZ
+    found = []
+    for corpus, source in enumerate(("resemble-ai/x", "Picovoice/x", "Debian asterisk x")):
+        for number in range(6):
+            hum = np.sin(2 * np.pi * (100 + 9 * number) * at) * np.sin(2 * np.pi * 3 * at)
+            hum = 3_000 * hum + 90 * rng.normal(size=len(at))
+            split = "dev" if number > 3 else "train"
+            name, speaker = f"{corpus}_{number}.flac", f"s{corpus}{number}"
+            found.append(
+                Clip(
+                    f"real_{name}", False, "real", speaker, source, "", split, hum.astype(np.int16)
+                )
+            )
+            for system in ("copy-gan-80", "copy-istft-60", "copy-flow"):
+                buzz = (hum + 600 * np.sign(np.sin(2 * np.pi * 3_000 * at))).astype(np.int16)
+                found.append(
+                    Clip(f"fake_{system}_{name}", True, system, speaker, source, "", split, buzz)
+                )
+    return found
+
+
+def test_a_comparison_runs_and_its_law_ships(tmp_path: Path) -> None:
+    budget = Budget(
+        minutes=0.0002, seed=0, codec_copies=1, cache=tmp_path / "cache", whisper=None, batch=8
+    )
+    for fold in FOLDS:
+        run("cnn", fold, clips(), budget=budget, out=tmp_path / f"cnn-{fold}.json")
+    folds = contestants(tmp_path)["cnn"]
+    found = described(folds)
+    assert found["held_out"]["real"] == found["held_out"]["fake"] == 18  # type: ignore[index]
+    law = left_out_law(folds)
+    real = law.log_odds(windows(pooled(folds, "held"), fake=False))
+    dev = [clip for clip in clips() if clip.split == "dev"]
+    said = save(NETWORKS["cnn"]().eval(), dev, tmp_path / "w.safetensors", seed=0, steps=1,
+                left_out=LeftOut(law, real))  # fmt: skip
+    assert "threshold" in said

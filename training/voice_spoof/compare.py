@@ -1,0 +1,179 @@
+"""Compare detectors by leave-systems-and-corpora-out, each with the same minutes of training.
+
+    python -m training.voice_spoof.compare run --data DIR COPIES --out RUNS --minutes 1.5
+        [--only NAME] [--whisper model.bin]
+    python -m training.voice_spoof.compare table --out RUNS [--json OUT]
+
+`run` writes RUNS/NAME-FOLD.json, the logits of all windows of the clips held out and of the clips
+to check on; what is there is not run again. `cnn-first` is the network without the small vocoders
+in training. `table` reads them: how well whole clips are told apart that share neither system nor
+corpus with training, with intervals by speaker; `fusion` is the mean log-odds of the others, each
+calibrated on the systems that its own fold heard.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from streammon.evaluation.measures import Counts, Floats, auc, calibration_error, reliability
+from training.voice_spoof.clips import Clip, read_data, through_codec, with_codec_copies
+from training.voice_spoof.contestants import NETWORKS
+from training.voice_spoof.folds import FOLDS, without_own_vocoders
+from training.voice_spoof.leftout import (
+    CONTESTANTS,
+    Parts,
+    contestants,
+    left_out_law,
+    pooled,
+)
+from training.voice_spoof.rows import (
+    Figures,
+    by_seconds,
+    by_system,
+    figures,
+    matched,
+    rows_of,
+    windows,
+    write_rows,
+)
+from training.voice_spoof.train import fit
+from training.voice_spoof.whisper import fit_frozen
+
+TELEPHONE = ("pcm_mulaw", "wav", 8_000, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What each contestant may have."""
+
+    minutes: float
+    seed: int
+    codec_copies: int
+    cache: Path
+    whisper: Path | None
+    batch: int = 48
+
+
+def run(name: str, fold: str, clips: Sequence[Clip], *, budget: Budget, out: Path) -> None:
+    """Train one contestant without one fold and write what it says."""
+    training, known, held = FOLDS[fold].split(clips)
+    if name == "cnn-first":
+        training = without_own_vocoders(training)
+    training = with_codec_copies(training, count=budget.codec_copies, cache=budget.cache)
+    model: nn.Module
+    if name == "whisper":
+        assert budget.whisper is not None
+        model = fit_frozen(training, budget.whisper, minutes=budget.minutes, seed=budget.seed)
+    else:
+        model = fit(
+            training,
+            steps=100_000,
+            minutes=budget.minutes,
+            seed=budget.seed,
+            batch=budget.batch,
+            label=f"{name} without {fold}",
+            network=NETWORKS[name.removesuffix("-first")],
+        )
+        state = {key: tensor.contiguous() for key, tensor in model.state_dict().items()}
+        save_file(state, out.with_suffix(".safetensors"))
+    telephone = [replace(clip, pcm=through_codec(clip.pcm, TELEPHONE)) for clip in held]
+    parts = {"known": known, "held": held, "telephone": telephone}
+    write_rows({part: rows_of(model, of) for part, of in parts.items()}, out)
+
+
+def reliability_of(folds: Sequence[Parts]) -> Figures:
+    """Confidence said and share found, where each fold's law comes from the other folds."""
+    real: list[Floats] = []
+    fake: list[Floats] = []
+    for at, parts in enumerate(folds):
+        law = left_out_law([other for place, other in enumerate(folds) if place != at])
+        for kind, bag in ((False, real), (True, fake)):
+            log_odds = law.log_odds(windows(parts["held"], fake=kind))
+            bag.append(1.0 / (1.0 + np.exp(-log_odds)))
+    counts = Counts.of(np.concatenate(real), np.concatenate(fake))
+    return {
+        "expected_calibration_error": round(calibration_error(counts), 3),
+        "said_found_count": [
+            [round(one.said, 3), round(one.found, 3), one.count] for one in reliability(counts)
+        ],
+    }
+
+
+def described(folds: Sequence[Parts]) -> Figures:
+    held = pooled(folds, "held")
+    law = left_out_law(folds)
+    each = []
+    for parts in folds:
+        scores = {k: np.array([r.score for r in parts["held"] if r.fake == k]) for k in (0, 1)}
+        each.append(auc(Counts.of(scores[0], scores[1])))
+    return {
+        "held_out": figures(held),
+        "held_out_mean_of_folds_auc": round(float(np.mean(each)), 3),
+        "held_out_copies": figures(matched(held)),
+        "held_out_by_seconds": by_seconds(held),
+        "held_out_telephone": figures(pooled(folds, "telephone")),
+        "heard": figures(pooled(folds, "known")),
+        "by_fold": {
+            label: {"all": figures(parts["held"]), "copies": figures(matched(parts["held"]))}
+            for label, parts in zip(FOLDS, folds, strict=True)
+        },
+        "by_system": {
+            label: by_system(parts["held"]) for label, parts in zip(FOLDS, folds, strict=True)
+        },
+        "left_out_law": {"slope": round(law.slope, 4), "offset": round(law.offset, 4)},
+        "reliability": reliability_of(folds),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("what", choices=("run", "table"))
+    parser.add_argument("--data", type=Path, nargs="+", default=[])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=1.5, help="of processor time, each")
+    parser.add_argument("--only", choices=CONTESTANTS)
+    parser.add_argument("--whisper", type=Path, help="model.bin as CTranslate2 stores it")
+    parser.add_argument("--cache", type=Path, default=Path("bench-out/voice_spoof-cache"))
+    parser.add_argument("--codec-copies", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    settings = parser.parse_args()
+    torch.set_num_threads(1)
+    if settings.what == "run":
+        settings.out.mkdir(parents=True, exist_ok=True)
+        clips = read_data(settings.data)
+        budget = Budget(
+            settings.minutes,
+            settings.seed,
+            settings.codec_copies,
+            settings.cache,
+            settings.whisper,
+        )
+        for name in [settings.only] if settings.only else CONTESTANTS:
+            for fold in FOLDS:
+                out = settings.out / f"{name}-{fold}.json"
+                if not out.exists() and (name != "whisper" or settings.whisper):
+                    print(f"{name} without {fold}", file=sys.stderr, flush=True)
+                    run(name, fold, clips, budget=budget, out=out)
+        return
+    found = {name: described(folds) for name, folds in contestants(settings.out).items()}
+    text = json.dumps(found, indent=2)
+    print(text)
+    if settings.json:
+        settings.json.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
