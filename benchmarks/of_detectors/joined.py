@@ -1,12 +1,21 @@
-"""Detectors that hold detectors, against their members asked directly; and one elsewhere."""
+"""Detectors that hold detectors, against their members asked directly; and one elsewhere.
+
+The bare model of `remote` is the remote service itself: the same requests, with bodies that are
+ready, sent to the same process by a plain client of httpx over connections that are kept open, as
+many at a time as the detector sends. Both are taken in wall time, which is that of the other side
+for the most part. What asking another process costs over asking the same detector in this one is
+told apart, as `remote_over_local`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import yaml
 
 from benchmarks.of_detectors.contestants import (
@@ -18,7 +27,9 @@ from benchmarks.of_detectors.contestants import (
 )
 from benchmarks.of_detectors.reels import DEMO, Reel, recorded
 from streammon.core.ports import Detector
-from streammon.core.types import Modality
+from streammon.core.types import Modality, Window
+from streammon.detectors.remote import RemoteConfig
+from streammon.detectors.remote_content import media_of
 from streammon.registry import DETECTORS, adapter_class
 from tests.e2e.program import streammon
 
@@ -80,24 +91,83 @@ CONFIG = {
 }
 
 
+LOCAL = "remote_local"
+"""Who is asked to compare it with the same detector in this process."""
+
+
+class PlainClient:
+    """The service as anyone would call it: bytes out, bytes back, nothing made of them."""
+
+    def __init__(self, url: str, places: int) -> None:
+        self._runner = asyncio.Runner()
+        limits = httpx.Limits(max_connections=places, max_keepalive_connections=places)
+        self._client = httpx.AsyncClient(
+            base_url=url, limits=limits, timeout=httpx.Timeout(30.0), trust_env=False
+        )
+
+    def post(self, bodies: Sequence[bytes]) -> list[bytes]:
+        return self._runner.run(self._post(bodies))
+
+    def close(self) -> None:
+        self._runner.run(self._client.aclose())
+        self._runner.close()
+
+    async def _post(self, bodies: Sequence[bytes]) -> list[bytes]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._one(body)) for body in bodies]
+        return [task.result() for task in tasks]
+
+    async def _one(self, body: bytes) -> bytes:
+        answer = await self._client.post(
+            "/detect?modality=audio", content=body, headers={"Content-Type": "audio/wav"}
+        )
+        answer.raise_for_status()
+        return answer.content
+
+
 @contextmanager
-def elsewhere(folder: Path) -> Iterator[Contestant]:
-    """`remote`: `voice_spoof` in another streammon on this machine, against the same in here."""
+def elsewhere(folder: Path) -> Iterator[list[Contestant]]:
+    """`remote` with `voice_spoof` in another streammon on this machine, twice: against the service
+    called plainly, and against the same detector in here.
+    """
     settings = folder / "elsewhere.yaml"
     settings.write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
     local = a_detector("voice_spoof", device="cpu", max_batch=MOST)
+    speech = recorded("studio_clean.mp4", local).judged_by(local)
     with streammon(folder, "run", str(settings), "--port", "0", "--device", "cpu") as program:
-        remote = a_detector(
-            "remote", device="cpu", url=program.url(), modality="audio",
-            window={"length": 2.0, "overlap": 0.5}, max_batch=MOST, timeout_s=30.0,
-        )  # fmt: skip
-        speech = recorded("studio_clean.mp4", local).judged_by(local)
+        asked = RemoteConfig.model_validate({
+            "url": program.url(), "modality": "audio", "window": {"length": 2.0, "overlap": 0.5},
+            "max_batch": MOST, "timeout_s": 30.0,
+        })  # fmt: skip
+        remote: Any = asked.build("remote")
+        remote.load("cpu")
+        client = PlainClient(asked.url, asked.concurrency)
+        remote.score(speech.deal(Modality.AUDIO, 1, 0))  # the other side loads its models now
 
-        def bare(count: int) -> Thunk:
+        def body(window: Window) -> bytes:
+            quality = asked.jpeg_quality
+            return media_of(window, "audio", frames=asked.frames, jpeg_quality=quality).data
+
+        def plainly(count: int) -> Thunk:
+            bodies = [body(window) for window in speech.deal(Modality.AUDIO, count, 0)]
+            return lambda: client.post(bodies)
+
+        def in_here(count: int) -> Thunk:
             batch = speech.deal(Modality.AUDIO, count, 0)
             return lambda: local.score(batch)
 
-        about = "voice_spoof in another process of this machine, wall time"
-        yield Contestant("remote", remote, speech, bare, about=about, in_wall_time=True)
-        remote_any: Any = remote
-        remote_any.close()
+        about = "voice_spoof in another process of this machine, wall time, against"
+        try:
+            yield [
+                Contestant(
+                    "remote", remote, speech, plainly, about=f"{about} plain HTTP",
+                    in_wall_time=True,
+                ),
+                Contestant(
+                    LOCAL, remote, speech, in_here, about=f"{about} the same in here",
+                    in_wall_time=True,
+                ),
+            ]  # fmt: skip
+        finally:
+            remote.close()
+            client.close()
