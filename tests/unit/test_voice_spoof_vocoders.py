@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,15 @@ from training.voice_spoof.vocoders.signal import (
     spoiled,
 )
 from training.voice_spoof.vocoders.train import fit
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads of one process that wait for each other are slow on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def a_voice(*, pitch: float = 140.0, seconds: float = 1.5) -> NDArray[np.int16]:

@@ -93,12 +93,14 @@ class Distortion:
         return samples + noise * (level * self._often(draws, 0.7)[shared])[:, None]
 
     def _band_limit(self, samples: Tensor, draws: int, shared: Tensor) -> Tensor:
-        """A steep low-pass at 3.4 to 6.8 kHz, a third of the time."""
+        """A steep low-pass at 3.4 to 6.8 kHz, a third of the time; a telephone's low end too."""
         length = samples.shape[1]
         hz = torch.linspace(0, RATE_HZ / 2, length // 2 + 1, device=self.device)
         edge_hz = self._uniform(draws, 3_400.0, 6_800.0)
         edge_hz = torch.where(self._often(draws, 0.3), edge_hz, torch.full_like(edge_hz, 1e5))
-        gain = torch.sigmoid((edge_hz[:, None] - hz) / 60.0)[shared]
+        low_hz = self._uniform(draws, 180.0, 420.0) * self._often(draws, 0.2)
+        gain = torch.sigmoid((edge_hz[:, None] - hz) / 60.0)
+        gain = (gain * torch.sigmoid((hz - low_hz[:, None] + 100.0) / 15.0))[shared]
         limited: Tensor = torch.fft.irfft(torch.fft.rfft(samples) * gain, n=length)
         return limited
 
