@@ -10,21 +10,26 @@ score distributions of a whole window in standard deviations: 1.5 is a weak dete
 `worst` draws windows side by side from the calibrated distribution that alarms most often: all
 of the genuine windows that may score high do so just as high as the cap. `shifted` is not
 calibrated: one nat too much on every window, as from a source unlike the training data.
+
+`own_level` are sources of an hour each, judged by a rule with a `baseline` and by one without: the
+detector is calibrated on them or a nat off, and each is learnt from its own first clean stretch.
+Delays are of forgeries that begin after a quarter of an hour.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import report
+from streammon.alerts.baseline import BaselineConfig
 from streammon.alerts.calibration import probability
-from streammon.alerts.sequential import LEAST_NATS, CusumConfig
+from streammon.alerts.sequential import LEAST_NATS, Cusum, CusumConfig, CusumEvidence
 from streammon.core.types import DetectionResult, Evidence, Modality, StreamId
 
 SEGMENT_S = 0.5
@@ -124,6 +129,46 @@ def delays_s(
     return found
 
 
+def own_level(rule: CusumConfig, *, sources: int, d: float, shift: float) -> tuple[float, float]:
+    """Windows to a false alarm on clean sources of an hour, and the median delay to a true one.
+
+    Infinite where there was none.
+    """
+    judge = rule.build("simulated")
+    rng = np.random.default_rng(5)
+    quarter = 900 / SEGMENT_S
+    windows = alarms = 0
+    delays = list[float]()
+    for _ in range(sources):
+        clean = segments_of(rng, round(4 * quarter), cut=VOICE, d=d, synthetic=False, shift=shift)
+        forged = segments_of(rng, 240, cut=VOICE, d=d, synthetic=True, shift=shift)
+        evidence: CusumEvidence | None = None
+        for result in scored(clean, VOICE):
+            windows += 1
+            evidence = judge.advance(evidence, result)
+            if evidence.alarm:
+                alarms, evidence = alarms + 1, _begun_anew(evidence)
+        turned = np.concatenate([clean[: round(quarter)], forged])
+        delays.append(_delay_s(judge, turned, onset_s=quarter * SEGMENT_S))
+    return (windows / alarms if alarms else math.inf), float(np.median(delays))
+
+
+def _delay_s(judge: Cusum, segments: NDArray[np.float64], *, onset_s: float) -> float:
+    evidence: CusumEvidence | None = None
+    for result in scored(segments, VOICE):
+        evidence = judge.advance(evidence, result)
+        if evidence.alarm and result.end_s > onset_s:
+            return result.end_s - onset_s
+        if evidence.alarm:
+            evidence = _begun_anew(evidence)
+    return math.inf
+
+
+def _begun_anew(evidence: CusumEvidence) -> CusumEvidence:
+    """Nothing against the source any more; what was learnt of it stays."""
+    return replace(evidence, log_odds=0.0, level=0.0, alarm=False, windows=0)
+
+
 GENUINE = {
     "weak_voice": (VOICE, 1.5, 0.0),
     "good_voice": (VOICE, 3.0, 0.0),
@@ -158,7 +203,26 @@ def measure(*, windows: int, runs: int) -> tuple[dict[str, float], dict[str, Any
             found = delays_s(rng, runs, cut=cut, d=3.0, threshold=threshold)
             figures[f"delay_{name}_p50_s_{at}"] = float(np.quantile(found, 0.5))
             figures[f"delay_{name}_p95_s_{at}"] = float(np.quantile(found, 0.95))
+    figures |= own_levels(sources=max(windows // 20_000, 2))
     return figures, {"settings": SETTINGS.model_dump(), "alarms": alarms, "windows": windows}
+
+
+def own_levels(*, sources: int) -> dict[str, float]:
+    """With and without a baseline, on sources where the detector is calibrated or a nat off."""
+    figures: dict[str, float] = {}
+    rules = {
+        "without": SETTINGS,
+        "with": CusumConfig(baseline=BaselineConfig()),
+        "with_lower": CusumConfig(baseline=BaselineConfig(most_lower=1.0)),
+    }
+    for name, d in (("weak", 1.5), ("good", 3.0)):
+        for off in (-1.0, 0.0, 1.0):
+            for how, rule in rules.items():
+                run, delay_s = own_level(rule, sources=sources, d=d, shift=off)
+                at = f"{name}_{off:+g}_{how}"
+                figures[f"own_level_windows_{at}"] = run
+                figures[f"own_level_delay_p50_s_{at}"] = delay_s
+    return figures
 
 
 def main() -> None:

@@ -1,15 +1,19 @@
-"""What a source looks like to a detector while it is clean, and what that changes. Pure.
+"""How far off a detector is on one source while that is clean, and what follows. Pure.
 
 A detector that was calibrated on many sources may be a nat off on one of them: a microphone, a
-codec, a room unlike its data. Where a source's own clean windows end is learnt from a stretch in
-which nothing is wrong, robustly: the median of their evidence plus twice its spread (1.4826 times
-the median absolute deviation; Hampel, "The influence curve and its role in robust estimation",
-JASA 1974). What is asked of later windows moves there, within bounds that are stated:
+codec, a room unlike its data. On genuine windows a calibrated one has E[exp(z)] = 1, where z is a
+window's weight of evidence in nats; that is also what the rule's bound on false alarms rests on.
+For z with a normal law it ties the level to the spread, level = -spread**2 / 2 (van Leeuwen and
+Brummer, "The distribution of calibrated likelihood-ratios in speaker recognition", Interspeech
+2013), so that what a source's level lies above it is how far the detector is off there. Level and
+spread are learnt robustly: the median, and 1.4826 times the median absolute deviation (Hampel,
+"The influence curve and its role in robust estimation", JASA 1974). What is asked of each later
+window moves by so much, within bounds that are stated:
 
 * up by at most `most_raise` nats: a lasting forgery whose windows are worth more than the rule's
   drift and that on average is found whatever was learnt, only later;
-* down by at most `most_lower` nats, and only so far that the clean windows still count against:
-  a window that counted against never counts for, and one that counted for counts at most twice.
+* down by at most `most_lower` nats: a window that counted against never counts for, and one that
+  counted for counts at most twice.
 
 Nothing is changed while it is learnt, and no stretch is learnt from in which the alarm was raised
 or of which half of the windows point to a forgery. So a stream that is synthetic from its first
@@ -29,8 +33,6 @@ from streammon.sections import Name, Section
 
 CONSISTENT = 1.4826
 """Makes the median absolute deviation estimate the standard deviation of a normal law."""
-SPREADS = 2.0
-"""Where clean windows end: so many spreads above their median."""
 MOST_HEARD = 1_000
 """Windows of one stretch that are kept, however short they are."""
 
@@ -114,10 +116,8 @@ class Heard:
 class Learning:
     """Turns the windows of one source into its baseline. Pure: all it knows is in `Baseline`."""
 
-    def __init__(self, settings: BaselineConfig, *, drift: float) -> None:
-        """`drift`: nats that a window has to be worth for the rule to count it for an alarm."""
+    def __init__(self, settings: BaselineConfig) -> None:
         self._settings = settings
-        self._drift = drift
 
     def advance(self, known: Baseline, heard: Heard) -> Baseline:
         """What is known after one more window; once learnt, nothing changes any more."""
@@ -156,8 +156,8 @@ class Learning:
         level = statistics.median(known.heard)
         apart = statistics.median(abs(nats - level) for nats in known.heard)
         spread = CONSISTENT * apart
-        beyond = level + SPREADS * spread - self._drift
-        shift = min(max(beyond, -self._settings.most_lower), self._settings.most_raise)
+        off = level + spread**2 / 2
+        shift = min(max(off, -self._settings.most_lower), self._settings.most_raise)
         return Baseline(heard_s=known.heard_s, level=level, spread=spread, shift=shift)
 
 

@@ -90,9 +90,7 @@ class Cusum:
         self.name = name
         self._settings = settings
         self._cap = settings.threshold / settings.min_windows
-        self._learning = (
-            None if settings.baseline is None else Learning(settings.baseline, drift=settings.drift)
-        )
+        self._learning = None if settings.baseline is None else Learning(settings.baseline)
 
     def advance(self, evidence: Evidence | None, result: DetectionResult) -> CusumEvidence:
         """Evidence after one more result; `evidence` is what the last call returned.
@@ -128,11 +126,12 @@ class Cusum:
 
     def _worth(self, confidence: float) -> float:
         """Nats for or against that a whole window of this confidence is worth on any source."""
-        return max(weight_of_evidence(confidence, prior=self._settings.prior), LEAST_NATS)
+        return weight_of_evidence(confidence, prior=self._settings.prior)
 
     def _step(self, confidence: float, baseline: Baseline) -> float:
         """Nats that a whole window of this confidence adds, or takes away."""
-        return min(baseline.step(self._worth(confidence) - self._settings.drift), self._cap)
+        step = max(self._worth(confidence), LEAST_NATS) - self._settings.drift
+        return min(baseline.step(step), self._cap)
 
     def _learn(self, after: CusumEvidence, result: DetectionResult, share: float) -> CusumEvidence:
         """The state with what this window says of the source's own level."""
