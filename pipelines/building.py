@@ -8,13 +8,13 @@ from typing import Protocol, cast, runtime_checkable
 
 from streammon.config import MonitorConfig
 from streammon.core.errors import ConfigError
-from streammon.core.ports import Detector, Rule, Sink, Source
+from streammon.core.ports import Admitting, Detector, Rule, Sink, Source
 from streammon.core.types import StreamId
 from streammon.registry import AdapterConfig
 
 
 class _SourceSettings(Protocol):
-    def build(self, stream: StreamId) -> Source: ...
+    def build(self, stream: StreamId) -> Source | Admitting: ...
 
 
 class _DetectorSettings(Protocol):
@@ -51,13 +51,28 @@ class Parts:
     detectors: Mapping[str, Detector]
     rules: Mapping[str, Rule]
     sinks: tuple[Sink, ...]
+    entrances: tuple[Admitting, ...] = ()
+    """Where streams come in that no config names."""
 
 
 def build_sources(config: MonitorConfig) -> tuple[Source, ...]:
-    return tuple(
-        cast(_SourceSettings, settings).build(StreamId(name))
-        for name, settings in config.sources.items()
-    )
+    """The streams that the config names, without those that it only admits."""
+    return _build_sources(config)[0]
+
+
+def _build_sources(config: MonitorConfig) -> tuple[tuple[Source, ...], tuple[Admitting, ...]]:
+    sources: list[Source] = []
+    entrances: dict[str, Admitting] = {}
+    for name, settings in config.sources.items():
+        built = cast(_SourceSettings, settings).build(StreamId(name))
+        if isinstance(built, Admitting):
+            entrances[name] = built
+        else:
+            sources.append(built)
+    if len(entrances) > 1:
+        several = " and ".join(entrances)
+        raise ConfigError(f"sources: {several} admit streams of any name: only one may")
+    return tuple(sources), tuple(entrances.values())
 
 
 def build_detectors(config: MonitorConfig) -> dict[str, Detector]:
@@ -162,4 +177,5 @@ def build(config: MonitorConfig) -> Parts:
     sinks = tuple(
         cast(_SinkSettings, settings).build(name) for name, settings in config.sinks.items()
     )
-    return Parts(build_sources(config), build_detectors(config), build_rules(config), sinks)
+    sources, entrances = _build_sources(config)
+    return Parts(sources, build_detectors(config), build_rules(config), sinks, entrances)

@@ -36,6 +36,10 @@ class HealthBoard:
 
         return report
 
+    def forget(self, component: str) -> None:
+        """It is no more; nobody is told."""
+        self._newest.pop(component, None)
+
     def of(self, component: str) -> Health | None:
         return self._newest.get(component)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Protocol
 
-from streammon.core.ports import Clock, Demand, SourceContext
+from streammon.core.ports import Admitting, Clock, Demand, Source, SourceContext
 from streammon.core.types import HealthState, Item, StreamId
 from streammon.flow.supervise import Report, Supervision, keep_running
 from streammon.pipelines.streams import Stream
@@ -14,30 +15,65 @@ from streammon.pipelines.streams import Stream
 Take = Callable[[Stream, Item], None]
 
 
-async def ingest_all(
-    streams: Iterable[Stream],
-    *,
-    clock: Clock,
-    demand: Callable[[StreamId], Demand],
-    reporter: Callable[[StreamId], Report],
-    take: Take,
-    supervision: Supervision = Supervision(),
-) -> None:
-    """Run until every source has ended or failed for good, or until cancelled."""
-    async with asyncio.TaskGroup() as group:
-        for stream in streams:
-            report = reporter(stream.stream)
-            context = SourceContext(demand(stream.stream), clock, report)
-            group.create_task(
-                keep_running(
-                    f"stream:{stream.stream}",
-                    partial(_ingest, stream, context, take),
-                    clock=clock,
-                    report=report,
-                    supervision=supervision,
-                ),
-                name=f"ingest:{stream.stream}",
-            )
+class Roster(Protocol):
+    """The streams that are watched now."""
+
+    def join(self, source: Source) -> Stream: ...
+
+    async def leave(self, stream: Stream) -> None: ...
+
+
+class Ingest:
+    """Runs sources. `run` lasts until every stream of the config has ended or failed for good, and
+    for ever where streams are admitted; or until cancelled.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        demand: Callable[[StreamId], Demand],
+        reporter: Callable[[StreamId], Report],
+        take: Take,
+        supervision: Supervision = Supervision(),
+    ) -> None:
+        self._clock = clock
+        self._demand = demand
+        self._reporter = reporter
+        self._take = take
+        self._supervision = supervision
+
+    async def run(
+        self, streams: Iterable[Stream], entrances: Iterable[Admitting], roster: Roster
+    ) -> None:
+        async with asyncio.TaskGroup() as group:
+            for entrance in entrances:
+                group.create_task(self._admit(entrance, roster), name="admit")
+            for stream in streams:
+                group.create_task(self._watch(stream), name=f"ingest:{stream.stream}")
+
+    async def _admit(self, entrance: Admitting, roster: Roster) -> None:
+        """Watch whoever comes, for as long as they stay."""
+        async with entrance.arrivals() as arrivals, asyncio.TaskGroup() as group:
+            async for source in arrivals:
+                visit = self._visit(roster.join(source), entrance, roster)
+                group.create_task(visit, name=f"ingest:{source.stream}")
+
+    async def _visit(self, stream: Stream, entrance: Admitting, roster: Roster) -> None:
+        await self._watch(stream)
+        await roster.leave(stream)
+        entrance.left(stream.stream)
+
+    async def _watch(self, stream: Stream) -> None:
+        report = self._reporter(stream.stream)
+        context = SourceContext(self._demand(stream.stream), self._clock, report)
+        await keep_running(
+            f"stream:{stream.stream}",
+            partial(_ingest, stream, context, self._take),
+            clock=self._clock,
+            report=report,
+            supervision=self._supervision,
+        )
 
 
 async def _ingest(stream: Stream, context: SourceContext, take: Take) -> None:

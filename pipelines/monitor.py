@@ -11,20 +11,20 @@ from contextlib import contextmanager
 from streammon.alerts.incidents import IncidentBook
 from streammon.config import MonitorConfig
 from streammon.core.ports import Clock
-from streammon.core.types import Alert, DetectionResult, StreamId
+from streammon.core.types import Alert, DetectionResult
 from streammon.evidence.store import SnapshotStore
 from streammon.flow.channel import Channel, WhenFull
 from streammon.flow.supervise import until
 from streammon.pipelines.building import Parts
 from streammon.pipelines.figures import Figures
 from streammon.pipelines.health import HealthBoard
-from streammon.pipelines.ingesting import ingest_all
+from streammon.pipelines.ingesting import Ingest
 from streammon.pipelines.judging import Judge
 from streammon.pipelines.outlets import Outlet, Outlets
 from streammon.pipelines.pictures import Pictures
+from streammon.pipelines.roster import LiveRoster, watch_all
 from streammon.pipelines.routing import Routes
 from streammon.pipelines.status import Status
-from streammon.pipelines.streams import Look, Stream
 from streammon.pipelines.tending import Tending
 from streammon.scheduler.runner import Scheduler
 from streammon.sinks.outbox import Outbox
@@ -67,7 +67,8 @@ class Monitor:
         self._scheduler = Scheduler(
             parts.detectors, config.scheduler, clock=clock, report=self._board.post
         )
-        self._streams = _streams(parts, self._scheduler)
+        self._streams = watch_all(parts.sources, self._scheduler)
+        self._entrances = parts.entrances
         self._outlets = self._make_outlets(parts, hub, metrics)
         self._results: Channel[DetectionResult] = Channel("results", WAITING, WhenFull.BLOCK)
         self._alerts: Channel[Alert] = Channel("alerts", WAITING, WhenFull.BLOCK)
@@ -130,7 +131,7 @@ class Monitor:
                         await self._ingest_and_judge(stop, deadline)
             finally:
                 self._start_deadline(deadline)
-            for name in self._streams:
+            for name in tuple(self._streams):
                 await self._judge.end_stream(
                     name, captured_ns=self._clock.now_ns(), why="the monitor was stopped"
                 )
@@ -156,13 +157,21 @@ class Monitor:
             deadline.reschedule(asyncio.get_running_loop().time() + self._drain_s)
 
     async def _ingest(self) -> None:
-        await ingest_all(
-            self._streams.values(),
+        ingest = Ingest(
             clock=self._clock,
             demand=self._scheduler.demand,
             reporter=lambda name: self._board.reporter(f"stream:{name}", name),
             take=self._routes.take,
         )
+        roster = LiveRoster(
+            self._streams,
+            scheduler=self._scheduler,
+            board=self._board,
+            judge=self._judge,
+            pictures=self._pictures,
+            clock=self._clock,
+        )
+        await ingest.run(tuple(self._streams.values()), self._entrances, roster)
 
     async def _infer(self) -> None:
         try:
@@ -246,15 +255,6 @@ def _set_after(delay_s: float | None, event: asyncio.Event) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def _streams(parts: Parts, scheduler: Scheduler) -> dict[StreamId, Stream]:
-    streams: dict[StreamId, Stream] = {}
-    for source in parts.sources:
-        scheduler.add_stream(source.stream, source.modalities)
-        looks = [Look(*look) for look in scheduler.wants(source.stream)]
-        streams[source.stream] = Stream(source, looks, submit=scheduler.submit)
-    return streams
 
 
 def _snapshot_path(incident_id: str) -> str:

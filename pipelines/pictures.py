@@ -80,6 +80,11 @@ class Pictures:
             self._opened.setdefault(alert.stream, []).append(alert.incident_id)
             self._want(alert.stream, stream.frames[-1], at_once=True)
 
+    def forget(self, stream: StreamId) -> None:
+        """Nothing more will come of this stream."""
+        self._easels.pop(stream, None)
+        self._opened.pop(stream, None)
+
     def close(self) -> None:
         self._closed = True
         self._work.set()

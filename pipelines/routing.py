@@ -11,7 +11,6 @@ from streammon.core.types import (
     ChatMessage,
     DetectionResult,
     Item,
-    Modality,
     StreamId,
     VideoFrame,
 )
@@ -39,11 +38,7 @@ class Routes:
         self._outlets = outlets
         self._pictures = pictures
         self._metrics = metrics
-        self._chat_meters = {
-            name: ChatMeter(name)
-            for name, stream in streams.items()
-            if Modality.TEXT in stream.modalities
-        }
+        self._chat_meters: dict[StreamId, ChatMeter] = {}
 
     def take(self, stream: Stream, item: Item) -> None:
         """An item from a source."""
@@ -52,7 +47,8 @@ class Routes:
         if isinstance(item, VideoFrame):
             self._pictures.saw_frame(stream, item)
         elif isinstance(item, ChatMessage):
-            if meter := self._chat_meters[stream.stream].push(item):
+            name = stream.stream
+            if meter := self._chat_meters.setdefault(name, ChatMeter(name)).push(item):
                 self._outlets.tell(meter)
         elif isinstance(item, AudioChunk) and self._outlets.looked_at(stream.stream):
             self._outlets.tell(audio_meter(item))
@@ -63,9 +59,11 @@ class Routes:
         age_s = (self._clock.now_ns() - result.captured_ns) / 1e9
         self._metrics.window_age(result.detector, max(0.0, age_s))
         self._outlets.tell(result)
-        self._pictures.saw_result(self._streams[result.stream], result)
+        if (stream := self._streams.get(result.stream)) is not None:
+            self._pictures.saw_result(stream, result)
 
     def tell_alert(self, stored: StoredAlert, alert: Alert) -> None:
         """An alert that the outbox has."""
         self._outlets.tell_alert(stored, alert)
-        self._pictures.saw_alert(self._streams[alert.stream], alert)
+        if (stream := self._streams.get(alert.stream)) is not None:
+            self._pictures.saw_alert(stream, alert)

@@ -55,7 +55,7 @@ class Tending:
         while True:
             now_ns = self._clock.now_ns()
             self._metrics.loop_lag(max(0.0, (now_ns - due_ns) / 1e9))
-            for stream in self._streams.values():
+            for stream in tuple(self._streams.values()):
                 await self._tend(stream, now_ns)
             self._figures.update()
             due_ns = self._clock.now_ns() + round(TICK_S * 1e9)

@@ -15,6 +15,7 @@ import uvloop
 
 from streammon.config import MonitorConfig, state_folder
 from streammon.core.clock import MonotonicClock
+from streammon.core.errors import Permanent
 from streammon.core.types import HealthState
 from streammon.flow.signals import stop_on_signals
 from streammon.pipelines import building
@@ -23,6 +24,7 @@ from streammon.pipelines.monitor import Monitor
 from streammon.server.app import build_app
 from streammon.server.detecting import LIMITS, Detecting
 from streammon.server.serve import serving
+from streammon.server.whip import Whip
 from streammon.sinks.outbox import Outbox
 from streammon.sinks.websocket_hub import Hub
 from streammon.sinks.wire import WallClock
@@ -62,10 +64,26 @@ def watch(
     *,
     announce: Callable[[str], None],
 ) -> int:
-    """Run until stopped, out of sources, or out of `--duration`; returns the exit code."""
+    """Run until stopped, out of sources, or out of `--duration`; returns the exit code.
+
+    Raises `Permanent` when models cannot be run at all as the configuration says.
+    """
     setup_logging(arguments.log_level, as_json=arguments.log_json)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_watch(config, arguments.duration, announce))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_watch(config, arguments.duration, announce))
+    except ExceptionGroup as group:
+        if (cause := _permanent(group)) is None:
+            raise
+        raise cause from group
+
+
+def _permanent(error: BaseException) -> Permanent | None:
+    """What a person has to mend, if that is all there is in a group of errors."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error if isinstance(error, Permanent) else None
+    found = [_permanent(each) for each in error.exceptions]
+    return None if None in found else found[0]
 
 
 async def _watch(
@@ -84,7 +102,7 @@ def _say_if_nothing_worked(monitor: Monitor) -> bool:
     """Whether every stream failed for good; then each cause is said."""
     views = monitor.status.streams()
     failed = [view for view in views if view.health.state is HealthState.FAILED]
-    if len(failed) < len(views):
+    if not views or len(failed) < len(views):
         return False
     for view in failed:
         say(f"streammon: {view.stream}: {view.health.cause}")
@@ -123,7 +141,15 @@ async def _monitor(
             detecting = None
             if config.server.detect:
                 detecting = await stack.enter_async_context(_detecting(config, metrics))
-            app = build_app(monitor.status, hub, metrics, config.server, detecting=detecting)
+            publishing = Whip(parts.sources, parts.entrances, token=config.server.token)
+            app = build_app(
+                monitor.status,
+                hub,
+                metrics,
+                config.server,
+                detecting=detecting,
+                publishing=publishing,
+            )
             url = await stack.enter_async_context(serving(app, config.server))
             announce(url)
         yield monitor

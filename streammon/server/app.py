@@ -17,6 +17,7 @@ from streammon.server.detect_api import build_detect_routes
 from streammon.server.detecting import Detecting
 from streammon.server.guard import Guard
 from streammon.server.sockets import Sockets
+from streammon.server.whip import Whip
 from streammon.sinks.websocket import Hub
 from streammon.telemetry.metrics import Metrics
 
@@ -35,10 +36,12 @@ def build_app(
     settings: ServerConfig,
     *,
     detecting: Detecting | None = None,
+    publishing: Whip | None = None,
 ) -> FastAPI:
     """The ASGI application for `serving`; it asks `view` and holds no state of its own.
 
-    With `detecting`, content is judged at `/detect`.
+    With `detecting`, content is judged at `/detect`; with `publishing`, streams are taken at
+    `/whip`.
     """
     app = FastAPI(
         title="streammon",
@@ -53,6 +56,8 @@ def build_app(
     app.include_router(build_routes(view, hub, metrics, settings.token))
     if detecting is not None:
         app.include_router(build_detect_routes(detecting, settings.token))
+    if publishing is not None:
+        app.router.routes.extend(publishing.routes())
     app.router.routes.append(WebSocketRoute("/ws", sockets.serve, name="events"))
     _add_pages(app)
     return app

@@ -39,6 +39,16 @@ def origin_allowed(token: SecretStr | None, headers: Headers) -> bool:
     return token is not None or origin_matches(headers.get("origin"), headers.get("host"))
 
 
+def cross_origin_allowed(
+    origin: str | None, host: str | None, *, sites: Sequence[str], open_to_all: bool
+) -> bool:
+    """Whether a page of `origin` may ask: one of ours, of these sites, or any, if so told.
+
+    Programs that are no browsers send no origin.
+    """
+    return open_to_all or origin in sites or origin_matches(origin, host)
+
+
 def host_allowed(token: SecretStr | None, headers: Headers) -> bool:
     """Whether `Host` names this machine itself; asked only where no token guards the data.
 

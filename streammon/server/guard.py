@@ -7,7 +7,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streammon.server import detect_api
+from streammon.server import detect_api, whip
 from streammon.server.auth import bearer_allowed, host_allowed
 from streammon.server.detecting import LIMITS
 
@@ -73,7 +73,10 @@ class Guard:
         most = CONTENT_BODIES.get((scope["method"], scope["path"]), MAX_BODY_BYTES)
         if len(length) > len(str(most)) or int(length) > most:
             return _refused(413, f"the body is longer than {most} bytes")
-        if not _is_open(scope["path"]) and not bearer_allowed(self._token, headers):
+        path = scope["path"]
+        if _is_open(path) or _checks_itself(path):
+            return None
+        if not bearer_allowed(self._token, headers):
             refused = _refused(401, "a bearer token is needed")
             refused.headers["WWW-Authenticate"] = 'Bearer realm="streammon"'
             return refused
@@ -86,6 +89,11 @@ def _refused(status: int, why: str) -> JSONResponse:
 
 def _is_open(path: str) -> bool:
     return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
+
+
+def _checks_itself(path: str) -> bool:
+    """Publishers may have tokens of their own, and browsers ask first without any."""
+    return path.startswith(whip.PREFIX)
 
 
 def _secure(headers: MutableHeaders, *, path: str) -> None:

@@ -36,6 +36,9 @@ m=video 9 UDP/TLS/RTP/SAVPF 96 102
 c=IN IP4 0.0.0.0
 a=mid:1
 a=sendonly
+a=ice-ufrag:abcd
+a=ice-pwd:0123456789012345678901
+a=fingerprint:sha-256 AA:BB
 a=rtpmap:96 VP8/90000
 a=rtpmap:102 H264/90000
 a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=640C1f
@@ -100,6 +103,8 @@ def test_candidates_are_bounded() -> None:
         ("v=0\ns=-\n", "no media"),
         (OFFER.replace("a=ice-pwd:0123456789012345678901\n", ""), "no a=ice-pwd:"),
         (OFFER.replace("a=fingerprint:sha-256 AA:BB\n", ""), "no a=fingerprint:"),
+        (OFFER.replace("a=mid:1\n", ""), "one a=mid"),
+        (OFFER.replace("a=sendonly\n", ""), "say once that it is a=sendonly"),
         ("v=0\n" + "a=x\n" * 3000, "more than 2000 lines"),
     ],
 )
@@ -114,6 +119,8 @@ def test_what_is_no_offer_is_said_to_be_none(text: str, words: str) -> None:
         (OFFER + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\n", "only audio and video"),
         (OFFER + "m=video 9 UDP/TLS/RTP/SAVPF 96\n", "more than one video"),
         (OFFER.replace("a=sendonly", "a=recvonly"), "publishers are sendonly"),
+        (OFFER.replace("BUNDLE 0 1", "BUNDLE 0 7"), "in one a=group:BUNDLE"),
+        (OFFER.replace("a=mid:1", "a=mid:0"), "in one a=group:BUNDLE"),
     ],
 )
 def test_what_cannot_be_received_is_refused_in_words(text: str, words: str) -> None:

@@ -19,6 +19,8 @@ MOST_CANDIDATES = 32
 BASELINE = "42e01f"
 """Constrained Baseline, the one H.264 profile that aiortc speaks of. The decoder takes all."""
 
+DIRECTIONS = {"a=sendonly", "a=sendrecv", "a=recvonly", "a=inactive"}
+
 PROFILES = re.compile(r"(42|4d|58|64)[0-9a-f]{4}", re.IGNORECASE)
 """Baseline, Main, Extended and High, of any level."""
 
@@ -72,23 +74,48 @@ def read_offer(text: str) -> Offer:
     lines = _lines(text)
     if not lines or lines[0] != "v=0":
         raise Malformed("an SDP offer begins with v=0")
-    sections = [line[2:].split(" ", 1)[0] for line in lines if line.startswith("m=")]
+    session, sections = _sections(lines)
     if not sections:
         raise Malformed("the offer has no media")
-    for kind in sections:
+    kinds = [section[0][2:].split(" ", 1)[0] for section in sections]
+    for kind, section in zip(kinds, sections, strict=True):
         if kind not in {"audio", "video"}:
             raise Unacceptable(f"{kind[:20]!r} is not accepted: only audio and video are")
-        if sections.count(kind) > 1:
+        if kinds.count(kind) > 1:
             raise Unacceptable(f"more than one {kind} track is not accepted")
-    for direction in ("a=recvonly", "a=inactive"):
-        if direction in lines:
-            raise Unacceptable(f"{direction} gives nothing to receive: publishers are sendonly")
-    for needed in ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:"):
-        if not any(line.startswith(needed) for line in lines):
-            raise Malformed(f"the offer has no {needed}")
+        _check_section(session, section)
+    mids = [line.removeprefix("a=mid:") for line in lines if line.startswith("a=mid:")]
+    bundles = [line.split(" ")[1:] for line in session if line.startswith("a=group:BUNDLE")]
+    if len(set(mids)) != len(sections) or (bundles or [mids[:1]]) != [mids]:
+        raise Unacceptable("all media must be in one a=group:BUNDLE, each by its own a=mid")
     profiles: dict[str, str] = {}
     kept = list(_usable(lines, profiles))
-    return Offer("\r\n".join(kept) + "\r\n", profiles, frozenset(sections))
+    return Offer("\r\n".join(kept) + "\r\n", profiles, frozenset(kinds))
+
+
+def _sections(lines: list[str]) -> tuple[list[str], list[list[str]]]:
+    """The lines of the session, and those of each of its media."""
+    session: list[str] = []
+    sections: list[list[str]] = []
+    for line in lines:
+        if line.startswith("m="):
+            sections.append([])
+        (sections[-1] if sections else session).append(line)
+    return session, sections
+
+
+def _check_section(session: list[str], section: list[str]) -> None:
+    """What each media of an offer has to say, itself or through the session."""
+    directions = [line for line in section if line in DIRECTIONS]
+    if len(directions) != 1:
+        raise Malformed("each media has to say once that it is a=sendonly")
+    if directions[0] not in {"a=sendonly", "a=sendrecv"}:
+        raise Unacceptable(f"{directions[0]} gives nothing to receive: publishers are sendonly")
+    if sum(line.startswith("a=mid:") for line in section) != 1:
+        raise Malformed("each media has to have one a=mid")
+    for needed in ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:"):
+        if not any(line.startswith(needed) for line in (*session, *section)):
+            raise Malformed(f"the offer has no {needed}")
 
 
 def finish_answer(

@@ -29,6 +29,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NOT_UNDERSTOOD = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+)
+"""What aiortc's parser of SDP raises, depending on where it stumbles."""
+
 CLOSED_WITHIN_S = 5.0
 
 
@@ -188,7 +198,7 @@ class Session:
             await self._peer.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
         except OperationError:
             raise Unacceptable("no codec of the offer can be received") from None
-        except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        except NOT_UNDERSTOOD as error:
             raise Malformed("the offer cannot be understood") from error
         except (InternalError, InvalidStateError) as error:
             raise Malformed("the offer cannot be taken") from error

@@ -91,9 +91,9 @@ class WebRtcSource:
         )
         self.opened = asyncio.Event()
         """Set while publishers can be received."""
-        self._rules = rules
-        self._numbers = Numbering()
-        self._shelf = ClipShelf(seconds=rules.pre_roll_s, max_bytes=rules.max_ring_bytes)
+        self.rules = rules
+        self.numbers = Numbering()
+        self.shelf = ClipShelf(seconds=rules.pre_roll_s, max_bytes=rules.max_ring_bytes)
         self._context: SourceContext | None = None
         self._inbox = Inbox()
         self._entering = asyncio.Lock()
@@ -115,10 +115,10 @@ class WebRtcSource:
             context = self._context
             if context is None:
                 raise NotOpen
-            if self._live() is not None and not self._rules.takes_over:
+            if self._live() is not None and not self.rules.takes_over:
                 raise Taken
             self._sessions += 1
-            session = Session(self._sessions, self._rules.session, self._inbox, context.clock)
+            session = Session(self._sessions, self.rules.session, self._inbox, context.clock)
             try:
                 answer = await session.answer(offer, addresses=addresses)
             except BaseException:
@@ -143,6 +143,11 @@ class WebRtcSource:
         """The publisher says that it has finished."""
         await session.close("the publisher left")
 
+    def need_keyframe(self) -> None:
+        """What comes cannot be decoded without one. Safe from any thread."""
+        if (session := self._session) is not None:
+            session.need_keyframe()
+
     def link(self) -> LinkStats | None:
         """See `ports.Linked`."""
         live, context = self._live(), self._context
@@ -155,7 +160,7 @@ class WebRtcSource:
 
     def clip(self, epoch: int, start_s: float, end_s: float) -> Clip | None:
         """See `ports.ClipSource`."""
-        return self._shelf.clip(epoch, start_s, end_s)
+        return self.shelf.clip(epoch, start_s, end_s)
 
     # --- the stream ------------------------------------------------------------------------
 
@@ -172,11 +177,11 @@ class WebRtcSource:
             loop.call_soon_threadsafe(context.report, state, cause)
 
         def items(leaving: threading.Event) -> Iterator[Item]:
-            assembly = self._assembly(context, tell)
+            made_of = _decoding(self, context, tell)
             while not leaving.is_set():
                 said = inbox.get(within_s=LOOKS_UP_S)
                 if said is not None:
-                    yield from assembly(said)
+                    yield from made_of(said)
 
         async with on_thread(
             f"ingest:{self.stream}",
@@ -236,7 +241,7 @@ class WebRtcSource:
             log.info("publisher_gone", extra={"stream": self.stream, "cause": session.over})
             context.report(HealthState.RETRYING, session.over)
             await session.close(session.over)  # to its end, also when we are cancelled here
-        linger_s, since_ns = self._rules.linger_s, self._empty_since_ns
+        linger_s, since_ns = self.rules.linger_s, self._empty_since_ns
         if linger_s is None or since_ns is None or self._entering.locked():
             return False
         return context.clock.now_ns() - since_ns > linger_s * 1e9
@@ -245,33 +250,30 @@ class WebRtcSource:
         session = self._session
         return session if session is not None and session.over is None else None
 
-    def _assembly(
-        self, context: SourceContext, tell: Callable[[str], None]
-    ) -> Callable[[Said], Sequence[Item]]:
-        """What makes items of samples, on the thread."""
-        arrived_ns = context.clock.now_ns()
 
-        def stamp(now_ns: int) -> None:
-            nonlocal arrived_ns
-            arrived_ns = now_ns
+def _decoding(
+    source: WebRtcSource, context: SourceContext, tell: Callable[[str], None]
+) -> Callable[[Said], Sequence[Item]]:
+    """What makes items of samples, on the thread of an open source."""
+    arrived_ns = context.clock.now_ns()
 
-        def need_keyframe() -> None:
-            if (session := self._session) is not None:
-                session.need_keyframe()
+    def stamp(now_ns: int) -> None:
+        nonlocal arrived_ns
+        arrived_ns = now_ns
 
-        outlet = Outlet(
-            stream=self.stream,
-            demand=context.demand,
-            numbers=self._numbers,
-            shelf=self._shelf,
-            stamp=lambda _: arrived_ns,
-            width=self._rules.width,
-            lossy=False,
-        )
-        stall_s = self._rules.session.stall_s
-        return Assembly(
-            outlet,
-            stamp=stamp,
-            watch=lambda: TrackWatch(stall_s, tell, time.monotonic),
-            need_keyframe=need_keyframe,
-        ).take
+    outlet = Outlet(
+        stream=source.stream,
+        demand=context.demand,
+        numbers=source.numbers,
+        shelf=source.shelf,
+        stamp=lambda _: arrived_ns,
+        width=source.rules.width,
+        lossy=False,
+    )
+    stall_s = source.rules.session.stall_s
+    return Assembly(
+        outlet,
+        stamp=stamp,
+        watch=lambda: TrackWatch(stall_s, tell, time.monotonic),
+        need_keyframe=source.need_keyframe,
+    ).take
