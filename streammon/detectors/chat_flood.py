@@ -3,9 +3,12 @@
 No training and no language model: it looks at who says the same, not at what is said, and so it
 works in any language. It cannot see a flood of texts that have nothing in common (an LLM's
 paraphrases), one account that floods alone, fewer than three accounts, or a slow campaign whose
-lines lie further apart than it looks back. Copypasta that very many new viewers post at once,
-word for word, can look like a flood. Lines under twenty characters count only with disguises or
-dogged repetition. Its card: `models/chat_flood.md`.
+lines lie further apart than it looks back. One text, word for word, from accounts that are new here
+counts only as far as most who write here are not new, no crowd arrives with them that writes
+something else, and the chat has been heard for a minute: until then a plain flood and copypasta of
+viewers who were silent so far are the same. Accounts that are known to talk need disguises or two
+other signs. Lines with less than twenty characters of different words count only with disguises
+or dogged repetition. Its card: `models/chat_flood.md`.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from streammon.detectors.stream_memory import StreamMemory
 from streammon.registry import AdapterConfig
 
 KIND = "chat_flood"
-MODEL = "chat-flood-2"
+MODEL = "chat-flood-3"
 WINDOW_S, HOP_S = 2.0, 1.0
 MOST_SHOWN = 3
 SAMPLES_SHOWN = 5

@@ -8,33 +8,35 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from rapidfuzz import fuzz, process
 
 from streammon.core.types import ChatMessage
+from streammon.detectors.chat_accounts import ChatAccounts, Voices
 from streammon.detectors.skeleton import Skeleton, Skeletons
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 LONG_CHARACTERS = 20
-"""Shorter lines are reactions: everybody says them, so being the same proves nothing."""
+"""Shorter lines are reactions: everybody says them, so being the same proves nothing. A word that a
+line repeats counts once."""
 LEAST_ACCOUNTS = 3
 LOOSER_FROM, LOOSER_TO, LOOSER = 50, 90, 10.0
 """From so many to so many characters the least similarity falls, by so many percent: long lines
 that have nothing to do with each other are far less alike than short ones."""
-MOST_TEXTS = 3
-"""An account that said more different things than this is a person."""
 MOST_MERGED = 64
 MANY_WORDINGS = 8
 """Of so many lines on, that they differ says all it can."""
 OVER_AFTER_S = 6.0
 """A group to which nobody has added for so long is over."""
-KNOWN_AFTER_S = 60.0
-"""Before this much chat, that an account is new to it says nothing."""
+SURE_NATS = 6.0
+"""So much evidence that the accounts are newer than others here counts in full."""
+CROWD_SHARE = 1 / 3
+"""Where so many of those who arrived meanwhile write something else, a crowd has arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,7 @@ class ChatMemory:
         self._lines: OrderedDict[str, tuple[Skeleton, str]] = OrderedDict()
         self._leader_of: OrderedDict[str, str] = OrderedDict()
         self._leaders: OrderedDict[str, None] = OrderedDict()
-        self._only_said: OrderedDict[str, frozenset[str]] = OrderedDict()
-        self._began_s: float | None = None
+        self._accounts = ChatAccounts(most=limits.accounts)
         self._heard_to = -1
         self._recent: deque[tuple[ChatMessage, Skeleton, str]] = deque(maxlen=limits.messages)
 
@@ -116,14 +117,9 @@ class ChatMemory:
             if message.seq <= self._heard_to:
                 continue
             self._heard_to = message.seq
-            if self._began_s is None:
-                self._began_s = message.media_s
             skeleton, leader = self._line(message.text)
             self._recent.append((message, skeleton, leader))
-            only = self._only_said.get(message.author_id, frozenset())
-            if len(only) <= MOST_TEXTS:
-                only |= {leader}
-            _remember(self._only_said, message.author_id, only, most=self._limits.accounts)
+            self._accounts.hear(message.author_id, leader, at_s=message.media_s)
         while self._recent and self._recent[0][0].media_s < now_s - self._limits.look_back_s:
             self._recent.popleft()
 
@@ -145,14 +141,18 @@ class ChatMemory:
             group.add(message, skeleton)
         return [group for group in groups.values() if len(group.accounts) >= LEAST_ACCOUNTS]
 
-    def fresh_share(self, group: Group) -> float | None:
-        """Share of the accounts that never said anything else here; `None`: too early to tell."""
-        if self._began_s is None or group.start_s - self._began_s < KNOWN_AFTER_S:
-            return None
-        fresh = 0
-        for account in group.accounts:
-            fresh += self._only_said.get(account, frozenset()) <= group.leaders
-        return fresh / len(group.accounts)
+    def voices(self, groups: Sequence[Group], *, now_s: float) -> list[Voices]:
+        """What the accounts of each group are like, against those of the chat around them."""
+        flooded = {leader for group in groups if group.long for leader in group.leaders}
+        recent = (
+            (message.author_id, leader, len(leader) >= LONG_CHARACTERS)
+            for message, _, leader in self._recent
+        )
+        around = self._accounts.around(recent, flooded=flooded)
+        return [
+            self._accounts.voices(group.accounts, around, since_s=group.start_s, now_s=now_s)
+            for group in groups
+        ]
 
     def _line(self, text: str) -> tuple[Skeleton, str]:
         """A line's skeleton and the skeleton that leads its group."""
@@ -166,8 +166,9 @@ class ChatMemory:
         return known
 
     def _leader(self, skeleton: str) -> str:
-        if len(skeleton) < LONG_CHARACTERS:
-            return skeleton
+        content = " ".join(dict.fromkeys(skeleton.split()))
+        if len(content) < LONG_CHARACTERS:
+            return content
         leader = self._leader_of.get(skeleton)
         if leader is None:
             over = (len(skeleton) - LOOSER_FROM) / (LOOSER_TO - LOOSER_FROM)
@@ -188,25 +189,28 @@ def _remember(kept: OrderedDict[K, V], key: K, value: V, *, most: int) -> None:
         kept.popitem(last=False)
 
 
-def weigh(group: Group, fresh_share: float | None) -> float:
+def weigh(group: Group, voices: Voices) -> float:
     """The probability that the group is a coordinated flood, 0..1.
 
     A sum of hand-set log-odds, each capped, so that no one sign is enough. One text that many
     people paste once each, word for word, stays below one half; it takes disguises, different
     wordings, accounts that repeat themselves or accounts that say nothing else to go above.
+    Where most of the accounts are known to say other things, too, it takes two of these.
     """
     lines, accounts = len(group.messages), len(group.accounts)
     log_odds = -5.0 if group.long else -7.0
     log_odds += min(2.5, math.log2(accounts / 2))
     log_odds += min(1.5, 0.6 * math.log2(lines / LEAST_ACCOUNTS))
-    again = math.log2(lines / accounts)
+    again = math.log2(max(1.0, voices.again))
     log_odds += min(3.0, 1.3 * again) if group.long else min(2.0, again)
     log_odds += 3.0 * min(1.0, 2.0 * group.disguised / lines)
+    log_odds -= 3.0 * voices.people
     if group.long:
         varied = min(1.0, 2.0 * (len(group.wordings) - len(group.leaders)) / lines)
         log_odds += 2.5 * varied * min(1.0, lines / MANY_WORDINGS)
-    if fresh_share is not None:
-        log_odds += 2.5 * max(0.0, 2.0 * fresh_share - 1.0)
+        sure = voices.known * min(1.0, voices.surprise / SURE_NATS)
+        alone = max(0.0, 1.0 - voices.crowd / CROWD_SHARE)
+        log_odds += 2.5 * sure * alone * max(0.0, 2.0 * voices.new - 1.0)
     return 1.0 / (1.0 + math.exp(-log_odds))
 
 
@@ -229,6 +233,10 @@ def merged(groups: Iterable[Group]) -> list[Group]:
 def strongest(memory: ChatMemory, *, now_s: float) -> list[tuple[float, Group]]:
     """Each group that is still growing, with its weight; the heaviest first, then the earliest."""
     groups = merged(memory.groups())
-    growing = [group for group in groups if group.end_s >= now_s - OVER_AFTER_S]
-    weighed = [(weigh(group, memory.fresh_share(group)), group) for group in growing]
+    voices = memory.voices(groups, now_s=now_s)
+    weighed = [
+        (weigh(group, each), group)
+        for group, each in zip(groups, voices, strict=True)
+        if group.end_s >= now_s - OVER_AFTER_S
+    ]
     return sorted(weighed, key=lambda pair: (-pair[0], pair[1].start_s))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streammon.detectors.chat_accounts import Voices
 from streammon.detectors.chat_groups import (
     ChatMemory,
     Group,
@@ -69,16 +70,11 @@ def test_a_group_to_which_nobody_adds_is_over() -> None:
     assert strongest(kept, now_s=20.0) == []
 
 
-def test_whether_accounts_are_new_is_known_only_after_a_minute_of_chat() -> None:
-    rng = random.Random(1)
-    before = talk(rng, duration_s=70, people=10)
-    new: list[Said] = [(75.0 + n, f"b{n}", LONG) for n in range(4)]
-    known: list[Said] = [(75.5 + n, f"p{n}", LONG) for n in range(4)]
-    kept = memory(before + new + known, now_s=80.0)
-    (group,) = kept.groups()
-    assert kept.fresh_share(group) == 0.5
-    early = memory([(float(n), f"b{n}", LONG) for n in range(4)])
-    assert early.fresh_share(early.groups()[0]) is None
+def test_a_wall_of_one_emote_is_a_reaction_however_long() -> None:
+    said: list[Said] = [(n / 10, f"u{n}", " ".join(["PogChamp"] * (n + 1))) for n in range(8)]
+    (group,) = memory(said).groups()
+    assert not group.long
+    assert len(group.accounts) == 8
 
 
 def test_memory_is_bounded_whatever_is_said() -> None:
@@ -88,7 +84,7 @@ def test_memory_is_bounded_whatever_is_said() -> None:
     sizes = (kept.recent, len(kept._lines), len(kept._leader_of), len(kept._leaders))
     assert sizes == (200, 100, sizes[2], 50)
     assert sizes[2] <= 100
-    assert len(kept._only_said) == 60
+    assert len(kept._accounts) == 60
 
 
 def group_of(lines: int, accounts: int, *, disguised: int = 0, wordings: int = 1) -> Group:
@@ -100,16 +96,34 @@ def group_of(lines: int, accounts: int, *, disguised: int = 0, wordings: int = 1
     return group
 
 
+UNKNOWN = Voices(new=1.0, people=0.0, surprise=0.0, crowd=1.0, known=0.0, again=1.0)
+"""Nothing is known of the accounts but what they say here."""
+NEW = replace(UNKNOWN, surprise=20.0, crowd=0.0, known=1.0)
+
+
+def voiced(group: Group, voices: Voices = UNKNOWN) -> float:
+    return weigh(group, replace(voices, again=len(group.messages) / len(group.accounts)))
+
+
 @pytest.mark.parametrize("people", [3, 10, 100, 1_000])
 def test_the_same_words_once_each_stay_below_one_half(people: int) -> None:
-    assert weigh(group_of(people, people), None) < 0.5
-    assert weigh(group_of(people, people), 0.5) < 0.5
+    group = group_of(people, people)
+    assert voiced(group) < 0.5
+    assert voiced(group, replace(NEW, new=0.5)) < 0.5
+    assert voiced(group, replace(NEW, crowd=0.5)) < 0.5
+    assert voiced(group, replace(NEW, known=0.0)) < 0.5
 
 
 def test_two_signs_together_go_above_one_half() -> None:
-    assert weigh(group_of(24, 12, disguised=12), None) > 0.5
-    assert weigh(group_of(24, 12, wordings=12), None) > 0.5
-    assert weigh(group_of(40, 40), 1.0) > 0.5
+    assert voiced(group_of(24, 12, disguised=12)) > 0.5
+    assert voiced(group_of(24, 12, wordings=12)) > 0.5
+    assert voiced(group_of(40, 40), NEW) > 0.5
+
+
+def test_people_who_are_known_here_need_more_than_a_text_of_many_wordings() -> None:
+    known = replace(UNKNOWN, new=0.0, people=1.0)
+    assert voiced(group_of(24, 24, wordings=12), known) < 0.5
+    assert voiced(group_of(24, 24, wordings=12, disguised=20), known) > 0.5
 
 
 @given(st.integers(3, 60), st.integers(1, 5), st.integers(0, 300), st.integers(1, 60))
@@ -117,8 +131,8 @@ def test_more_disguise_and_more_wordings_never_weigh_less(
     accounts: int, each: int, disguised: int, wordings: int
 ) -> None:
     lines = accounts * each
-    less = weigh(group_of(lines, accounts), None)
-    more = weigh(group_of(lines, accounts, disguised=disguised, wordings=wordings), None)
+    less = voiced(group_of(lines, accounts))
+    more = voiced(group_of(lines, accounts, disguised=disguised, wordings=wordings))
     assert 0.0 < less <= more < 1.0
 
 
@@ -137,5 +151,7 @@ def test_accounts_that_say_a_few_flooded_texts_in_turn_are_new_all_the_same() ->
     before: list[Said] = [(float(n), "anna", f"line {n}") for n in range(70)]
     turns: list[Said] = [(70 + n, f"u{n % 4}", (LONG, other)[n // 4 % 2]) for n in range(16)]
     kept = memory(before + turns, now_s=90.0)
-    (group,) = merged(group for group in kept.groups() if group.long)
-    assert kept.fresh_share(group) == 1.0
+    (group,) = groups = merged(group for group in kept.groups() if group.long)
+    assert len(group.messages) == 16
+    (voices,) = kept.voices(groups, now_s=90.0)
+    assert (voices.new, voices.people, voices.again) == (1.0, 0.0, 4.0)
