@@ -63,6 +63,7 @@ class Monitor:
         self._drain_s = config.drain_s
         self._clock = clock
         self._outbox = outbox
+        self._metrics = metrics
         self._board = HealthBoard(clock)
         self._scheduler = Scheduler(
             parts.detectors, config.scheduler, clock=clock, report=self._board.post
@@ -170,6 +171,7 @@ class Monitor:
             judge=self._judge,
             pictures=self._pictures,
             clock=self._clock,
+            metrics=self._metrics,
         )
         await ingest.run(tuple(self._streams.values()), self._entrances, roster)
 

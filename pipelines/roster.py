@@ -11,6 +11,7 @@ from streammon.pipelines.judging import Judge
 from streammon.pipelines.pictures import Pictures
 from streammon.pipelines.streams import Look, Stream
 from streammon.scheduler.runner import Scheduler
+from streammon.telemetry.metrics import Metrics
 
 SCORED_WITHIN_S = 5.0
 """How long what a stream leaves behind may take to be scored."""
@@ -43,6 +44,7 @@ class LiveRoster:
         judge: Judge,
         pictures: Pictures,
         clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._streams = streams
         self._scheduler = scheduler
@@ -50,6 +52,7 @@ class LiveRoster:
         self._judge = judge
         self._pictures = pictures
         self._clock = clock
+        self._metrics = metrics
 
     def join(self, source: Source) -> Stream:
         """Watch this one, too. Raises `ValueError` when its name is watched already."""
@@ -70,3 +73,4 @@ class LiveRoster:
         del self._streams[name]
         self._pictures.forget(name)
         self._board.forget(f"stream:{name}")
+        self._metrics.link(name, None)

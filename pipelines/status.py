@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from streammon.alerts.incidents import IncidentBook
-from streammon.core.ports import Clip, ClipSource
+from streammon.core.ports import Clip, ClipSource, Linked
 from streammon.core.types import Alert, Health, HealthState, StreamId
 from streammon.evidence.store import SnapshotStore
 from streammon.pipelines.health import HealthBoard
@@ -70,4 +70,5 @@ class Status:
             epoch=stream.epoch,
             media_s=stream.media_s,
             can_clip=isinstance(stream.source, ClipSource),
+            link=stream.source.link() if isinstance(stream.source, Linked) else None,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from streammon.config import OverlayConfig
-from streammon.core.ports import Clock
+from streammon.core.ports import Clock, Linked
 from streammon.core.types import HealthState, StreamId
 from streammon.pipelines.figures import Figures
 from streammon.pipelines.health import HealthBoard
@@ -66,6 +66,8 @@ class Tending:
         stream.advance(now_ns)
         looked_at = self._looked_at(name)
         self._scheduler.set_viewer_interval(name, self._viewer_interval_s if looked_at else None)
+        if isinstance(stream.source, Linked):
+            self._metrics.link(name, stream.source.link())
         health = self._board.of(f"stream:{name}")
         if health is None:
             return

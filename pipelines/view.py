@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from streammon.core.ports import Clip
+from streammon.core.ports import Clip, LinkStats
 from streammon.core.types import Alert, Health, Modality, StreamId
 
 
@@ -20,6 +20,8 @@ class StreamView:
     media_s: float
     """Media time of the newest item; 0 before the first."""
     can_clip: bool
+    link: LinkStats | None = None
+    """How its media come in, while somebody publishes it to us."""
 
 
 class MonitorView(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
@@ -32,6 +33,21 @@ class HealthOut(BaseModel):
     time: str = Field(description="Since when, RFC 3339.")
 
 
+class LinkOut(BaseModel):
+    codecs: list[str]
+    kbit_s: float
+    frames_per_s: float = Field(description="Encoded pictures, over the last seconds.")
+    lost_share: float = Field(description="0..1 of the packets that were sent.")
+    jitter_s: float
+    frame_age_s: float | None = Field(description="Since the newest frame arrived.")
+    clock: str = Field(
+        description="What aligns picture and sound: `arrival`, the `sender`, or a `broken` sender."
+    )
+    skew_s: float | None = Field(
+        description="How far the picture lies from where the sender's clock has it."
+    )
+
+
 class StreamOut(BaseModel):
     stream: str
     modalities: list[Modality]
@@ -40,6 +56,7 @@ class StreamOut(BaseModel):
     epoch: int = Field(description="Grows with every reconnect or change of format.")
     media_s: float = Field(description="Media time of the newest item in this epoch.")
     can_clip: bool
+    link: LinkOut | None = Field(description="While somebody publishes it to us, else null.")
 
 
 class StreamsOut(BaseModel):
@@ -196,4 +213,5 @@ def _stream_out(stream: StreamView, wall: WallClock) -> StreamOut:
         epoch=stream.epoch,
         media_s=stream.media_s,
         can_clip=stream.can_clip,
+        link=None if stream.link is None else LinkOut(**asdict(stream.link)),
     )

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from streammon.config import ServerConfig
-from streammon.core.ports import Clip
+from streammon.core.ports import Clip, LinkStats
 from streammon.core.types import Health, HealthState
 from streammon.server.api import LONGEST_CLIP_S
 from streammon.server.app import WALL, build_app
@@ -60,6 +61,18 @@ async def test_streams_are_listed_with_their_health_and_cause() -> None:
     assert chat["health"]["state"] == "retrying"
     assert chat["health"]["cause"] == "login refused"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", chat["health"]["time"])
+
+
+async def test_a_published_stream_says_how_its_media_come_in() -> None:
+    link = LinkStats(("VP8", "Opus"), 2400.0, 30.0, 0.01, 0.004, None, "arrival")
+    monitor = ScriptedMonitor([replace(stream_view("call", VIDEO), link=link)])
+    async with asking(monitor) as client:
+        (call,) = (await client.get("/api/streams")).json()["streams"]
+    assert call["link"]["codecs"] == ["VP8", "Opus"]
+    assert call["link"]["frame_age_s"] is None
+    async with asking(a_monitor()) as client:
+        lobby, _ = (await client.get("/api/streams")).json()["streams"]
+    assert lobby["link"] is None
 
 
 async def test_open_incidents_come_as_the_websocket_sends_them() -> None:
