@@ -95,6 +95,7 @@ export class FocusView {
       ["epoch", String(stream.epoch)],
       ["media time", `${stream.mediaS.toFixed(1)} s`],
       ["last shown", ago(age) || "–"],
+      ...linkFacts(stream.link),
     ]);
   }
 
@@ -132,6 +133,19 @@ export class FocusView {
 function tool(name, text, title, onclick) {
   const label = text ? h("span", {}, text) : h("span", { class: "quiet" }, title);
   return h("button", { type: "button", class: text ? "tool" : "tool icon-only", title, onclick }, icon(name), label);
+}
+
+/** How the media of a publisher come in; nothing for a stream that is fetched. */
+function linkFacts(link) {
+  if (!link) return [];
+  return [
+    ["codecs", link.codecs.join(", ") || "–"],
+    ["bit rate", `${Math.round(link.kbit_s)} kbit/s, ${Math.round(link.frames_per_s)} pictures/s`],
+    ["lost", `${(100 * link.lost_share).toFixed(1)} %`],
+    ["jitter", `${Math.round(1000 * link.jitter_s)} ms`],
+    ["newest frame", link.frame_age_s === null ? "–" : `${link.frame_age_s.toFixed(1)} s old`],
+    ["in step by", link.clock],
+  ];
 }
 
 /** Shows one stream instead of the grid, or the grid again. */

@@ -91,6 +91,7 @@ export class Store {
         epoch: view.epoch,
         mediaS: Math.max(view.media_s, view.epoch === stream.epoch ? stream.mediaS : 0),
         canClip: view.can_clip,
+        link: view.link ?? null,
       });
       listed.set(view.stream, stream);
       this.touch(view.stream);
