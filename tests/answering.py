@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import HTTP
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.http_thread import http_thread
 
 
 @dataclass(frozen=True)
@@ -142,16 +144,8 @@ def answering(answer: Callable[[Asked], Answer]) -> Iterator[Answering]:
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
 
-    class Threads(ThreadingHTTPServer):
-        daemon_threads = False
-
-    with Threads(("127.0.0.1", 0), Handler) as http:
-        server.url = f"http://127.0.0.1:{http.server_address[1]}"
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with http_thread(Handler, waits=True) as server.url:
         try:
             yield server
         finally:
             server.end()
-            http.shutdown()
-            thread.join()

@@ -62,6 +62,17 @@ async def leaves_no_task() -> AsyncGenerator[None]:
         await asyncio.sleep(0.01)
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Generator[None]:
+    """Torch on one thread: the batches of tests are small, and other tests share the cores."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def _outlive(running: Callable[[], list[str]]) -> list[str]:
     """What is still running after the grace; returns as soon as nothing is."""
     until_s = time.monotonic() + GRACE_S

@@ -226,14 +226,11 @@ class Brightness:
         frames = [item for item in window.items if isinstance(item, VideoFrame)]
         damaged = any(frame.damaged for frame in frames)
         level = float(np.mean([frame.image_rgb.mean() for frame in frames])) / 255.0
-        return a_result(
-            stream=window.stream,
+        return DetectionResult.of(
+            window,
             detector=self.name,
             kind=self.kind,
-            epoch=window.epoch,
-            start_s=window.start_s,
-            end_s=window.end_s,
-            captured_ns=window.captured_ns,
+            model_used="mean@1",
             confidence=None if damaged else level,
             abstained="damaged frames" if damaged else None,
         )

@@ -12,7 +12,7 @@ from streammon.config import SchedulerConfig
 from streammon.core.types import DetectionResult, Modality, StreamId, Window, WindowSpec
 from streammon.scheduler.batching import Batch, Switch
 from streammon.scheduler.desk import Desk
-from tests.fakes import a_chunk, a_result, a_window
+from tests.fakes import a_chunk, a_window
 
 DEVICE = "cpu"
 PLAN_EVERY_NS = 10**9
@@ -69,18 +69,13 @@ class Heavy(Timed):
 
 
 def result_of(window: Window, detector: str, confidence: float | None = 0.5) -> DetectionResult:
-    return a_result(
-        stream=window.stream,
+    return DetectionResult.of(
+        window,
         detector=detector,
         kind=detector,
-        modality=window.modality,
-        epoch=window.epoch,
-        start_s=window.start_s,
-        end_s=window.end_s,
-        captured_ns=window.captured_ns,
+        model_used="virtual@1",
         confidence=confidence,
         abstained="nothing to judge" if confidence is None else None,
-        participant=window.participant,
     )
 
 

@@ -38,7 +38,6 @@ from tests.fakes import (
     ScriptedSource,
     WantAll,
     a_message,
-    a_result,
 )
 
 SOON_S = 20.0
@@ -58,15 +57,11 @@ class Chatty(Brightness):
 
     def score(self, batch: Sequence[Window]) -> Sequence[DetectionResult]:
         return [
-            a_result(
-                stream=window.stream,
+            DetectionResult.of(
+                window,
                 detector=self.name,
                 kind=self.kind,
-                modality=window.modality,
-                epoch=window.epoch,
-                start_s=window.start_s,
-                end_s=window.end_s,
-                captured_ns=window.captured_ns,
+                model_used="count@1",
                 confidence=1 - 1 / (1 + len(window.items)),
             )
             for window in batch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import streammon.demo
 from streammon.core.ports import Detector
@@ -30,6 +29,8 @@ from streammon.registry import DETECTORS, SOURCES, adapter_class, known
 from streammon.windows.sliding import make_windower
 from tests.detector_settings import settings_of
 from tests.fakes import RATE_HZ, WantAll, a_chunk, a_frame, a_message, a_window
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 DEMO = Path(streammon.demo.__file__).parent
 MOST_DIFFERENCE = 1e-3
@@ -55,15 +56,6 @@ MOST_WINDOWS = {"aasist": 3}
 LOOKS = [(tag, modality) for tag, media in MEDIA.items() for modality in media]
 each_look = pytest.mark.parametrize(("tag", "modality"), LOOKS)
 each_detector = pytest.mark.parametrize("tag", MEDIA)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """The batches here are small, and other tests share the cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

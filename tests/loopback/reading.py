@@ -35,15 +35,6 @@ async def opened(
         yield items
 
 
-async def some(items: AsyncIterator[Item], count: int) -> list[Item]:
-    got: list[Item] = []
-    async for item in items:
-        got.append(item)
-        if len(got) == count:
-            break
-    return got
-
-
 async def some_until(items: AsyncIterator[Item], enough: Callable[[], bool]) -> list[Item]:
     got: list[Item] = []
     async for item in items:

@@ -18,8 +18,9 @@ import pytest
 from streammon.core.errors import Permanent, Retryable
 from streammon.core.types import AudioChunk, HealthState, Item, VideoFrame
 from tests.clips import Recipe, decode_all, write_clip
+from tests.contract.source_laws import first
 from tests.fakes import CAM, Reports
-from tests.loopback.reading import opened, some, some_until, source, until_it_fails
+from tests.loopback.reading import opened, some_until, source, until_it_fails
 from tests.loopback.rtsp_server import RtspServer, why_missing
 
 LEAVES_WITHIN_S = 3.0
@@ -54,7 +55,7 @@ class TestRtsp:
     ) -> None:
         live = source(server.url("live"), transport=transport)
         async with opened(live) as items:
-            got = await some(items, 25)
+            got = await first(items, 25)
         frames = [item for item in got if isinstance(item, VideoFrame)]
         chunks = [item for item in got if isinstance(item, AudioChunk)]
         assert frames[0].is_keyframe
@@ -77,8 +78,8 @@ class TestRtsp:
         self, server: RtspServer
     ) -> None:
         live = source(server.url("live"))
-        first: list[Item] = []
-        failure = await until_it_fails(live, first, after=(10, server.kill))
+        before: list[Item] = []
+        failure = await until_it_fails(live, before, after=(10, server.kill))
         assert isinstance(failure, Retryable)
         assert str(failure) in {"the server ended the stream", "connection lost"}
         failure = await until_it_fails(live)
@@ -86,12 +87,12 @@ class TestRtsp:
         assert str(failure) == "connection refused: is the server running?"
         server.start()
         async with opened(live) as items:
-            second = await some(items, 10)
-        assert {item.epoch for item in first} == {0}
+            second = await first(items, 10)
+        assert {item.epoch for item in before} == {0}
         assert {item.epoch for item in second} == {1}
         assert second[0].media_s < 0.5, "media time starts again"
         for kind in (VideoFrame, AudioChunk):
-            numbers = [item.seq for item in (*first, *second) if isinstance(item, kind)]
+            numbers = [item.seq for item in (*before, *second) if isinstance(item, kind)]
             assert numbers == list(range(len(numbers)))
         assert live.clip(0, 0.0, 1.0) is not None, "what led up to the loss is kept"
 
@@ -122,7 +123,7 @@ class TestRtsp:
         kind, other = (VideoFrame, AudioChunk) if track == "video" else (AudioChunk, VideoFrame)
         reports = Reports()
         async with opened(source(server.url("live"), stall_s=3.0), reports=reports) as items:
-            got = await some(items, 10)
+            got = await first(items, 10)
             assert {type(item) for item in got} == {VideoFrame, AudioChunk}
             server.hold_back(track)
             missing = await some_until(items, lambda: bool(reports))
@@ -131,13 +132,13 @@ class TestRtsp:
             server.let_through(track)
             back = await some_until(items, lambda: len(reports) > 1)
             assert reports[1:] == [(HealthState.UP, "")]
-            back += await some(items, 20)
+            back += await first(items, 20)
         assert any(isinstance(item, kind) for item in back)
         assert {item.epoch for item in (*got, *missing, *back)} == {0}, "one connection"
 
     async def test_leaving_a_frozen_server_takes_no_time(self, server: RtspServer) -> None:
         async with opened(source(server.url("live"), stall_s=30.0)) as items:
-            await some(items, 10)
+            await first(items, 10)
             server.freeze()
             await asyncio.sleep(0.5)
             start_s = time.monotonic()
@@ -150,7 +151,7 @@ class TestRtsp:
 
     async def test_a_slow_stream_without_sound_is_not_a_stall(self, server: RtspServer) -> None:
         async with opened(source(server.url("slow"))) as items:
-            got = await some(items, 6)
+            got = await first(items, 6)
         times_s = [item.media_s for item in got]
         assert times_s == pytest.approx([0, 1, 2, 3, 4, 5], abs=0.05)
         assert {item.epoch for item in got} == {0}
@@ -179,7 +180,7 @@ class TestRtspLogin:
         with server:
             live = source(server.url("live", login=LOGIN))
             async with opened(live) as items:
-                assert await some(items, 5)
+                assert await first(items, 5)
         other = RtspServer(folder / "clip.mp4", login=("bob", "changed"))
         other.port = server.port
         with other:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import av
@@ -21,7 +20,9 @@ from av.video.codeccontext import VideoCodecContext
 from streammon.core.errors import Retryable, StreammonError
 from streammon.core.types import AudioChunk, Item, VideoFrame
 from tests.clips import Recipe, write_clip
-from tests.loopback.reading import opened, some, source, until_it_fails
+from tests.contract.source_laws import first
+from tests.http_thread import http_thread
+from tests.loopback.reading import opened, source, until_it_fails
 
 
 @pytest.fixture
@@ -32,12 +33,8 @@ def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         def log_message(self, format: str, *args: object) -> None:
             return
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        yield tmp_path, f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    with http_thread(partial(Quiet, directory=str(tmp_path))) as url:
+        yield tmp_path, url
 
 
 async def test_a_file_over_http_is_a_recording(web: tuple[Path, str]) -> None:
@@ -148,7 +145,7 @@ async def test_multipart_jpeg_has_the_times_of_arrival() -> None:
     async with server:
         camera = source(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/video")
         async with opened(camera, interval_s=0.01) as items:
-            got = await some(items, 20)
+            got = await first(items, 20)
     media_s = got[-1].media_s - got[0].media_s
     arrival_s = (got[-1].captured_ns - got[0].captured_ns) / 1e9
     assert arrival_s > 1.8, "ten pictures a second"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,16 +27,9 @@ from streammon.detectors.published import PublishedDetector
 from tests.fakes import a_chunk, a_window
 from tests.speech import speech
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 Numbers = NDArray[np.float64]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """The batches here are small, and other tests share the cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def with_numbers(module: torch.nn.Module) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,16 +33,10 @@ from tests.tiny_models import (
     seen,
 )
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROUNDING = 2e-3
 """What one level in 255 of a resized picture may come to."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def loaded(folder: Path, **more: Any) -> Detector:

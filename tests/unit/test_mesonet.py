@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +25,9 @@ from streammon.detectors.published import PublishedDetector
 from tests.fakes import a_frame, a_window
 from tests.keras_files import FIRST_NUMBER, keras_weights, mesonet_file
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 Picture = NDArray[np.uint8]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 # --- the network, written out in the order and layout of Keras ---------------------------------
