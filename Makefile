@@ -13,6 +13,9 @@ TEST_PACKAGES := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base
 	gstreamer1.0-libav chromium redis-server \
 	portaudio19-dev libasound2-plugins pulseaudio pulseaudio-utils
 
+# Test modules at a time; each process takes up to 2 GB.
+JOBS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores : 4)))
+
 .DEFAULT_GOAL := help
 .PHONY: help demo setup setup-test test lint types bench bench-full clean
 .DELETE_ON_ERROR:
@@ -26,7 +29,7 @@ demo: $(VENV)/.installed  ## Install what is missing and watch the bundled strea
 setup: $(VENV)/.installed-dev  ## Create .venv with everything for development
 
 test: setup setup-test $(VENV)/.installed-microphone  ## Set up and run every test (ARGS="tests/unit -k channel")
-	$(BIN)/python -m pytest --cov --cov-report=term -rfEs $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term -rfEs $(ARGS)
 
 lint: setup  ## Style, formatting, and who may import whom
 	$(BIN)/ruff check .

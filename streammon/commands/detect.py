@@ -40,7 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
         except Permanent as error:
             failed = True
             cause = str(error).removeprefix(f"{name}: ")
-            errors.print(f"{name}: {cause}", style="red", markup=False, highlight=False)
+            errors.print(
+                f"{name}: {cause}", style="red", markup=False, highlight=False, soft_wrap=True
+            )
             continue
         if arguments.json:
             fields: dict[str, Json] = {"content": name, **found.to_json()}

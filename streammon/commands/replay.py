@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
                         out.write(dumps(to_wire(line, wall=None)) + b"\n")
             except (Permanent, Retryable) as error:
                 failed.append(source.stream)
-                errors.print(f"{source.stream}: {error}", style="red", markup=False)
+                errors.print(f"{source.stream}: {error}", style="red", markup=False, soft_wrap=True)
             bar.update(task, total=tally.media_s, completed=tally.media_s)
     if arguments.json is None:
         _summary(tallies, failed, spent_s=time.monotonic() - began_s)

@@ -66,7 +66,7 @@ def test_one_that_cannot_be_read_is_named_and_the_others_are_judged(
     code = cli.main(["detect", str(broken), str(DEMO / "chat_clean.jsonl"), "--json"])
     told = capsys.readouterr()
     assert code == cli.EXIT_ERROR
-    assert f"{broken}: not a media file" in told.err.replace("\n", " ")
+    assert f"{broken}: not a media file" in told.err
     assert len(told.out.splitlines()) == 1
 
 
