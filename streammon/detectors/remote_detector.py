@@ -114,8 +114,13 @@ class RemoteDetector:
 
     async def _greet(self) -> None:
         assert self._line is not None
-        until_s = time.monotonic() + self._settings.timeout_s
-        await self._exchange.greet(self._line, until_s=until_s)
+        limit_s = self._settings.timeout_s
+        until_s = time.monotonic() + limit_s
+        try:
+            async with asyncio.timeout_at(until_s):
+                await self._exchange.greet(self._line, until_s=until_s)
+        except TimeoutError as error:
+            raise Away(f"no answer within {limit_s:g} s") from error
 
     async def _ask_all(
         self, line: Line, asked: Sequence[tuple[Window, Media | str]], until_s: float

@@ -139,17 +139,18 @@ class Line:
             self._finish()
 
     async def ask(self, call: Call, *, until_s: float) -> Json:
-        """The answer to a request as JSON; `until_s` is on the running loop's clock.
+        """The answer to a request as JSON.
 
         Raises `Away`, `Refused`, and `Permanent` when the credentials are refused. Asks again only
         what was not judged yet: no connection, one that was closed before any answer, or a status
-        that says busy.
+        that says busy; and only before `until_s` on the running loop's clock. The caller holds
+        the whole to it: each try has its own limit.
         """
         clock = asyncio.get_running_loop()
         attempt = 0
         while True:
             try:
-                return _judged(await self._try(call, until_s))
+                return _judged(await self._try(call))
             except Away as error:
                 pause_s = max(error.after_s, PAUSE.delay_s(attempt))
                 too_late = clock.time() + pause_s >= until_s
@@ -158,7 +159,7 @@ class Line:
             attempt += 1
             await asyncio.sleep(pause_s)
 
-    async def _try(self, call: Call, until_s: float) -> _Reply:
+    async def _try(self, call: Call) -> _Reply:
         assert self._opened is not None
         limit_s = self._patience.timeout_s
         try:
@@ -166,16 +167,15 @@ class Line:
         except httpx.InvalidURL as error:
             raise Away("the request cannot be sent: its address is too long") from error
         request.extensions["timeout"] = {"connect": min(CONNECT_WITHIN_S, limit_s)}
-        now_s = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(min(until_s, now_s + limit_s)):
+            async with asyncio.timeout(limit_s):
                 response = await self._opened.transport.handle_async_request(request)
                 try:
                     return await _read(response)
                 finally:
                     await response.aclose()
         except TimeoutError as error:
-            raise Away(f"no answer within {min(limit_s, until_s - now_s):.3g} s") from error
+            raise Away(f"no answer within {limit_s:g} s") from error
         except httpx.TransportError as error:
             raise _away(error) from error
 
