@@ -1,4 +1,4 @@
-"""A TCP proxy whose line can be cut and mended."""
+"""A TCP proxy whose line can be cut, left hanging, and mended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Line:
     def __init__(self, url: str) -> None:
         self._port = urlsplit(url).port
         self._open: set[asyncio.StreamWriter] = set()
-        self._cut = False
+        self._cut = self._hung = False
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
@@ -40,10 +40,22 @@ class Line:
         for writer in self._open:
             writer.transport.abort()
 
+    def hang(self) -> None:
+        """As `cut`, but new connections are taken and never answered."""
+        self.cut()
+        self._hung = True
+
     def mend(self) -> None:
-        self._cut = False
+        """From now on new connections are forwarded; those that hang go on hanging."""
+        self._cut = self._hung = False
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._hung:
+            self._open.add(writer)
+            await reader.read()
+            self._open.discard(writer)
+            writer.close()
+            return
         if self._cut:
             writer.transport.abort()
             return

@@ -98,6 +98,64 @@ async def test_the_tile_with_the_keyboard_is_seen_to_have_it() -> None:
         assert sorted(await opened.page.evaluate(stops)) == [*[-1] * 7, 0]
 
 
+async def test_the_keyboard_stays_on_a_tile_when_another_goes() -> None:
+    monitor = a_monitor()
+    async with played(monitor) as url, wall(url) as opened:
+        await opened.live()
+        await opened.page.select_option("#filter-state", "up")
+        await opened.tile("cam-3").locator(".tile-open").focus()
+        monitor.change_health("cam-1", HealthState.FAILED, "unplugged")
+        await opened.tile("cam-1").wait_for(state="detached")
+        assert await focused(opened) == "cam-3"
+
+
+async def test_the_button_for_the_next_stream_can_be_pressed_again_and_again() -> None:
+    async with played(a_monitor()) as url, wall(url) as opened:
+        await opened.live()
+        await opened.tile("cam-1").locator(".tile-open").click()
+        await opened.page.get_by_role("button", name="Next stream").focus()
+        for _ in range(2):
+            await opened.page.keyboard.press("Enter")
+        view = opened.page.locator(".focus-view")
+        assert await view.get_attribute("data-stream") == "cam-3"
+        await opened.page.get_by_role("button", name="All streams").focus()
+        await opened.page.keyboard.press("Enter")
+        assert await view.count() == 0
+
+
+async def test_full_screen_stays_from_one_stream_to_the_next() -> None:
+    async with played(a_monitor()) as url, wall(url) as opened:
+        await opened.live()
+        await opened.tile("cam-1").locator(".tile-open").click()
+        await opened.page.keyboard.press("f")
+        await opened.wait_for("() => document.fullscreenElement !== null")
+        await opened.page.keyboard.press("ArrowRight")
+        await opened.page.locator('.focus-view[data-stream="cam-2"]').wait_for()
+        assert await opened.page.evaluate("document.fullscreenElement !== null")
+        assert await opened.page.evaluate(
+            "document.fullscreenElement.contains(document.querySelector('.focus-view'))"
+        )
+
+
+async def test_the_first_link_skips_to_what_is_there_grid_or_stream() -> None:
+    async with played(a_monitor()) as url, wall(url) as opened:
+        await opened.live()
+        for view in ("grid", "one stream"):
+            await opened.page.locator(".skip").focus()
+            await opened.page.keyboard.press("Enter")
+            assert await focused(opened) == "main", view
+            await opened.page.keyboard.press("ArrowRight")
+            await opened.page.keyboard.press("Enter")
+
+
+async def test_an_address_that_names_a_stream_opens_it_in_a_page_that_is_open() -> None:
+    async with played(a_monitor()) as url, wall(url) as opened:
+        await opened.live()
+        for name in ("cam-4", "cam-2"):
+            await opened.page.evaluate("(name) => { location.hash = `stream=${name}`; }", name)
+            await opened.page.locator(f'.focus-view[data-stream="{name}"]').wait_for()
+
+
 async def test_letters_typed_into_the_filter_are_no_commands() -> None:
     async with played(a_monitor()) as url, wall(url) as opened:
         await opened.live()

@@ -91,6 +91,26 @@ async def test_a_line_that_is_cut_again_and_again_loses_and_doubles_nothing() ->
             await all_arrive(opened, monitor)
 
 
+@pytest.mark.parametrize("hurried", [True, False])
+async def test_a_connection_that_is_never_answered_is_given_up(*, hurried: bool) -> None:
+    """A browser by itself waits for minutes; whoever presses the button does not wait at all."""
+    monitor = a_monitor()
+    async with played(monitor) as server, Line(server) as line, wall(line.url) as opened:
+        await opened.live()
+        async with expecting_a_break(opened):
+            line.hang()
+            await opened.page.get_by_text("Connection lost, retrying now").wait_for()
+            line.mend()
+            if hurried:
+                await opened.page.click("#retry")
+                await opened.wait_for(
+                    "(ms) => performance.now() < ms && document.documentElement.dataset.link === "
+                    "'live'",
+                    await opened.page.evaluate("performance.now()") + 4_000,
+                )
+            await opened.live()
+
+
 async def test_a_server_that_starts_again_on_its_port_is_found_again(tmp_path: Path) -> None:
     outbox = str(tmp_path / "alerts.db")
     first, second = a_monitor(outbox_path=outbox), a_monitor(outbox_path=outbox)

@@ -12,6 +12,7 @@ export class Alarm {
     this.monitor = "streammon";
     this.news = [];
     this.timer = null;
+    this.calm = null; // timer: no longer fresh
     this.worst = null;
     byId("alarm").addEventListener("click", () => this.worst && onOpen(this.worst.stream));
   }
@@ -24,7 +25,8 @@ export class Alarm {
     this.timer ??= setTimeout(() => this.#speak(), GATHER_MS);
     if (news === "closed") return;
     byId("alarm").classList.add("fresh");
-    setTimeout(() => byId("alarm").classList.remove("fresh"), PULSE_MS);
+    clearTimeout(this.calm);
+    this.calm = setTimeout(() => byId("alarm").classList.remove("fresh"), PULSE_MS);
   }
 
   draw() {

@@ -2,6 +2,7 @@
 
 const MOST_INCIDENTS = 500;
 const MOST_IDS = 5_000;
+const MOST_OF_ONE = 400; // alerts of one incident whose ids are kept
 const RANK = { critical: 3, warning: 2, info: 1 };
 
 export class IncidentBook {
@@ -16,15 +17,20 @@ export class IncidentBook {
     this.changed = false; // set with every change, cleared by who drew it
   }
 
-  /** A connection begins: what was told before `seq` is history, unless it is in `openIds`. */
-  greet({ seq, session, openIds }) {
+  /**
+   * A connection begins: what was told before `seq` is history, unless it is among `open`, the
+   * newest alerts of the incidents that are open (null: not known). Those are in the book from now
+   * on: more alerts than the monitor tells again may have come since.
+   */
+  greet({ seq, session, open }) {
     this.helloSeq = seq;
     if (session !== this.session) this.firstSeq = seq; // numbers of another outbox mean nothing
     this.session = session;
-    this.openAtHello = openIds;
+    this.openAtHello = open && new Set(open.map(({ incident_id }) => incident_id));
     for (const incident of this.incidents.values()) {
-      if (incident.open && openIds && !openIds.has(incident.id)) lapse(incident);
+      if (incident.open && open && !this.openAtHello.has(incident.id)) lapse(incident);
     }
+    for (const alert of open ?? []) if (!this.incidents.has(alert.incident_id)) this.#note(alert);
   }
 
   /** The open incidents as the monitor has them; asked at `askedAt`. Returns whether any lapsed. */
@@ -45,7 +51,13 @@ export class IncidentBook {
     this.seen.add(alert.alert_id);
     if (this.seen.size > MOST_IDS) this.seen.delete(this.seen.values().next().value);
     const before = this.incidents.get(alert.incident_id);
-    const incident = before ?? {
+    const risen = before && RANK[alert.severity] > RANK[before.severity];
+    return { incident: this.#note(alert), news: this.#news(alert, before, risen) };
+  }
+
+  /** The incident as this alert has it, in the book. */
+  #note(alert) {
+    const incident = this.incidents.get(alert.incident_id) ?? {
       id: alert.incident_id,
       stream: alert.stream,
       kind: alert.kind,
@@ -54,7 +66,6 @@ export class IncidentBook {
       epoch: alert.epoch,
       alertIds: [],
     };
-    const risen = before && RANK[alert.severity] > RANK[before.severity];
     const toldMs = Date.parse(alert.captured_at ?? alert.time ?? "") || Date.now();
     const lastedMs = 1000 * Math.max(0, alert.media_s - alert.opened_s);
     Object.assign(incident, {
@@ -69,13 +80,15 @@ export class IncidentBook {
       toldMs,
       at: performance.now(),
     });
-    incident.alertIds.push(alert.alert_id);
+    if (!incident.alertIds.includes(alert.alert_id)) incident.alertIds.push(alert.alert_id);
+    if (incident.alertIds.length > MOST_OF_ONE) incident.alertIds.shift();
     this.incidents.set(incident.id, incident);
     this.changed = true;
     if (this.incidents.size > MOST_INCIDENTS) {
-      this.incidents.delete(this.incidents.keys().next().value);
+      const all = [...this.incidents.values()];
+      this.incidents.delete((all.find(({ open }) => !open) ?? all[0]).id);
     }
-    return { incident, news: this.#news(alert, before, risen) };
+    return incident;
   }
 
   /** What is new in it for someone who has been looking since the page was opened. */
@@ -88,7 +101,7 @@ export class IncidentBook {
 
   /** Newest first. */
   list() {
-    return [...this.incidents.values()].reverse();
+    return [...this.incidents.values()].reverse().sort((a, b) => b.openedMs - a.openedMs);
   }
 
   /** The open ones, most severe and newest first. */

@@ -28,7 +28,8 @@ export class ChatFace {
     const meter = stream.meters.get("text");
     setText(this.rate, meter ? meter.level.toFixed(meter.level < 10 ? 1 : 0) : "–");
     this.#drawRate(stream.levels.get("text")?.points ?? []);
-    setChildren(this.groups, stream.groups.list.slice(0, 4).map(groupRow));
+    if (stream.groups !== this.drawn) setChildren(this.groups, stream.groups.list.slice(0, 4).map(groupRow));
+    this.drawn = stream.groups;
     this.calm.hidden = stream.groups.list.length > 0;
   }
 

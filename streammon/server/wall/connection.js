@@ -4,6 +4,7 @@ const FIRST_S = 0.5;
 const MOST_S = 15;
 const HEALTHY_AFTER_MS = 5_000;
 const SILENT_MS = 45_000;
+const ANSWER_MS = 10_000; // a browser by itself waits for minutes
 const BAD_TOKEN = 4401;
 
 /**
@@ -11,8 +12,8 @@ const BAD_TOKEN = 4401;
  * `refused` (the token was not accepted: it stays down until `start`).
  */
 export class Connection {
-  constructor({ subprotocols, onMessage, onState, onOpen = () => {} }) {
-    Object.assign(this, { subprotocols, onMessage, onState, onOpen });
+  constructor({ subprotocols, onMessage, onState }) {
+    Object.assign(this, { subprotocols, onMessage, onState });
     this.socket = null;
     this.timer = null;
     this.attempt = 0;
@@ -33,9 +34,9 @@ export class Connection {
     const socket = new WebSocket(address, this.subprotocols());
     socket.binaryType = "arraybuffer";
     this.socket = socket;
+    this.heardAt = performance.now();
     socket.onopen = () => {
       this.openedAt = this.heardAt = performance.now();
-      this.onOpen();
     };
     socket.onmessage = ({ data }) => {
       this.heardAt = performance.now();
@@ -53,9 +54,13 @@ export class Connection {
     socket?.close();
   }
 
-  /** Try now instead of when the pause is over. */
+  /** Try now instead of when the pause is over, or an attempt that has had no answer so far. */
   hurry() {
-    if (this.wanted && this.socket === null) this.start();
+    const { socket } = this;
+    if (!this.wanted || socket?.readyState === WebSocket.OPEN) return;
+    this.socket = null;
+    socket?.close();
+    this.start();
   }
 
   send(message) {
@@ -79,11 +84,12 @@ export class Connection {
     this.timer = setTimeout(() => this.start(), pauseMs);
   }
 
-  /** A peer that vanished without a word is found out by its silence. */
+  /** A peer that vanished without a word, or never had one, is found out by its silence. */
   #watch() {
     const socket = this.socket;
-    if (socket?.readyState !== WebSocket.OPEN) return;
-    if (performance.now() - this.heardAt < SILENT_MS) return;
+    if (socket === null) return;
+    const patienceMs = socket.readyState === WebSocket.OPEN ? SILENT_MS : ANSWER_MS;
+    if (performance.now() - this.heardAt < patienceMs) return;
     this.#closed(socket, 1006);
     socket.close();
   }

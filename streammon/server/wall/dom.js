@@ -44,12 +44,13 @@ export function setHidden(element, hidden) {
   if (element.hidden !== hidden) element.hidden = hidden;
 }
 
-/** Makes the children of `parent` exactly `wanted`, moving as little as possible. */
+/** Makes the children of `parent` exactly `wanted`. What stays is not moved: it would lose the focus. */
 export function setChildren(parent, wanted) {
+  const kept = new Set(wanted);
+  for (const child of [...parent.children]) if (!kept.has(child)) child.remove();
   wanted.forEach((child, at) => {
     if (parent.children[at] !== child) parent.insertBefore(child, parent.children[at] ?? null);
   });
-  while (parent.children.length > wanted.length) parent.lastElementChild.remove();
 }
 
 const sizes = new WeakMap();

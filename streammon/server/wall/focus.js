@@ -29,10 +29,12 @@ export class FocusView {
     this.clipNote = h("span", { class: "muted", role: "status" });
     this.clip = h("button", { type: "button", class: "tool", onclick: () => this.#saveClip() }, `Save the last ${CLIP_S} s`);
     this.back = tool("back", "All streams", "Back to all streams (Esc)", onClose);
-    this.element = this.#assemble(onStep);
+    this.previous = tool("back", "", "Previous stream (←)", () => onStep(-1));
+    this.next = tool("next", "", "Next stream (→)", () => onStep(1));
+    this.element = this.#assemble();
   }
 
-  #assemble(onStep) {
+  #assemble() {
     const stage = h("div", { class: "stage" }, this.face.element, this.cause, this.legend, this.timeline.element);
     return h(
       "div",
@@ -44,8 +46,8 @@ export class FocusView {
         h("h2", { tabindex: "-1" }, this.id),
         h("span", { class: "state" }, this.stateIcon, this.stateText),
         h("div", { class: "tools" },
-          tool("back", "", "Previous stream (←)", () => onStep(-1)),
-          tool("next", "", "Next stream (→)", () => onStep(1)),
+          this.previous,
+          this.next,
           tool("full", "", "Full screen (F)", () => this.toggleFullScreen()),
         ),
       ),
@@ -101,7 +103,7 @@ export class FocusView {
 
   toggleFullScreen() {
     if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
-    else this.element.requestFullscreen?.().catch(() => {}); // the browser may forbid it
+    else byId("focus").requestFullscreen?.().catch(() => {}); // the browser may forbid it
   }
 
   #drawLegend(kinds) {
@@ -159,7 +161,8 @@ export class Focus {
     return this.view?.id ?? null;
   }
 
-  open(id) {
+  /** `held`: which of its buttons has the keyboard then. */
+  open(id, held = "back") {
     if (this.id === id || !this.store.streams.has(id)) return;
     this.view = new FocusView(id, {
       store: this.store,
@@ -170,7 +173,7 @@ export class Focus {
     byId("focus").replaceChildren(this.view.element);
     this.#swap(true);
     this.view.draw();
-    this.view.back.focus({ preventScroll: true });
+    this.view[held].focus({ preventScroll: true });
     scrollTo(0, 0);
     this.onChange();
   }
@@ -188,8 +191,16 @@ export class Focus {
 
   step(by) {
     const { shown } = this.grid;
+    if (shown.length === 0) return;
     const at = shown.indexOf(this.id);
-    if (shown.length > 0) this.open(shown[(at + by + shown.length) % shown.length]);
+    const from = at < 0 && by < 0 ? 0 : at; // before the first comes the last
+    const held = ["previous", "next"].find((name) => this.view[name] === document.activeElement);
+    this.open(shown[(from + by + shown.length) % shown.length], held);
+  }
+
+  /** Lets go of a stream that the monitor no longer has: its last picture is not the present. */
+  check() {
+    if (this.id !== null && !this.store.streams.has(this.id)) this.close();
   }
 
   #swap(large) {

@@ -15,8 +15,4 @@ export class Series {
     while (stale < points.length && points[stale].at < oldest) stale += 1;
     if (stale > 0) points.splice(0, stale);
   }
-
-  get last() {
-    return this.points.at(-1) ?? null;
-  }
 }

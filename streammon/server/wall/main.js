@@ -9,7 +9,6 @@ import { Focus } from "./focus.js";
 import { Grid } from "./grid.js";
 import { IncidentPanel } from "./incidents.js";
 import { listenToKeys } from "./keyboard.js";
-import { forgetColours } from "./palette.js";
 import { Snapshots } from "./snapshots.js";
 import { Status } from "./status.js";
 import { Store } from "./store.js";
@@ -28,7 +27,7 @@ const snapshots = new Snapshots(() => drawIncidents());
 const filters = new Filters(() => arrange());
 const grid = new Grid(store, { onOpen: (id) => focus.open(id), onVisible: () => pictures.want(wantedPictures()) });
 const focus = new Focus({ store, snapshots, grid, onChange: focusChanged });
-const panel = new IncidentPanel(store, { snapshots, onOpen: openIncident });
+const panel = new IncidentPanel(store, { snapshots, onOpen: (id) => focus.open(id) });
 const alarm = new Alarm(store.book, { onOpen: (id) => focus.open(id) });
 const status = new Status({ onRetry: () => events.hurry() });
 const looks = new Looks(() => tick());
@@ -108,14 +107,14 @@ async function greet(hello) {
   alarm.monitor = hello.monitor ? `${hello.monitor} · streammon` : "streammon";
   setText(byId("monitor"), hello.monitor ?? "");
   const { socket } = events;
-  let openIds = null;
+  let open = null;
   try {
-    openIds = await refresh();
+    open = await refresh();
   } catch {
     // It answers again with the next poll; until then every incident counts as it was told.
   }
   if (events.socket !== socket) return; // lost again meanwhile
-  store.book.greet({ seq: hello.last_alert_seq ?? 0, session: hello.session, openIds });
+  store.book.greet({ seq: hello.last_alert_seq ?? 0, session: hello.session, open });
   const resume = { alerts_after: store.book.lastAlertId, recent_alerts: 200 };
   events.send({ type: "subscribe", streams: ["*"], events: ["alert", "result", "health"], ...resume });
   status.link("live");
@@ -130,25 +129,29 @@ function openFromAddress() {
   if (wanted !== null) focus.open(wanted);
 }
 
-/** Ask for the streams, the open incidents and the parts. Returns the ids of the open ones. */
+/** Ask for the streams, the open incidents and the parts. Returns the newest alerts of the open ones. */
 async function refresh() {
+  const askedAt = performance.now();
   const [streams, incidents, state] = await Promise.all([
     getJson("/api/streams"),
     getJson("/api/incidents"),
     getJson("/api/status"),
   ]);
   const before = [...store.streams.keys()].join("\n");
-  store.takeStreams(streams.streams);
-  store.takeParts(state.components);
-  if ([...store.streams.keys()].join("\n") !== before) arrange();
-  return new Set(incidents.incidents.map(({ incident_id }) => incident_id));
+  store.takeStreams(streams.streams, askedAt);
+  store.takeParts(state.components, askedAt);
+  if ([...store.streams.keys()].join("\n") !== before) {
+    arrange();
+    focus.check();
+  }
+  return incidents.incidents;
 }
 
 async function poll() {
   if (document.documentElement.dataset.link !== "live") return;
   const askedAt = performance.now();
   try {
-    const openIds = await refresh();
+    const openIds = new Set((await refresh()).map(({ incident_id }) => incident_id));
     if (store.book.reconcile(openIds, askedAt)) drawIncidents();
   } catch {
     return; // the connection tells when the server is gone
@@ -189,10 +192,6 @@ function focusChanged() {
   history.replaceState(null, "", location.pathname + location.search + fragment);
   pictures.want(wantedPictures());
   if (NARROW.matches) showIncidents(false);
-}
-
-function openIncident(stream) {
-  focus.open(stream);
 }
 
 function showIncidents(shown) {
@@ -249,10 +248,8 @@ document.addEventListener("visibilitychange", () => {
   tick();
 });
 NARROW.addEventListener("change", () => showIncidents(!NARROW.matches));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  forgetColours();
-  tick();
-});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", tick);
+addEventListener("hashchange", openFromAddress);
 addEventListener("online", () => events.hurry());
 setInterval(tick, TICK_MS);
 setInterval(() => status.tick(), TICK_MS / 4);

@@ -59,6 +59,7 @@ export class ScoreList {
       row.show(entry, rowName(entry.result, said) + mark);
       wanted.push(row.element);
     }
+    for (const key of this.rows.keys()) if (!stream.scores.has(key)) this.rows.delete(key);
     setChildren(this.element, wanted);
   }
 }
@@ -147,6 +148,7 @@ export class DetectorCards {
       card.show(entry);
       wanted.push(card.element);
     }
+    for (const key of this.cards.keys()) if (!stream.scores.has(key)) this.cards.delete(key);
     setChildren(this.element, wanted);
   }
 }

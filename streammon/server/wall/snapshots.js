@@ -39,6 +39,7 @@ export class Snapshots {
     try {
       const { available } = await getJson(`/api/snapshots?${query}`);
       for (const id of available) {
+        if (this.known.get(id)) continue; // asked for again while it was on its way
         const blob = await getBlob(`/api/incidents/${encodeURIComponent(id)}/snapshot.jpg`);
         this.known.set(id, URL.createObjectURL(blob));
       }

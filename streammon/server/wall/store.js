@@ -7,14 +7,15 @@ import { Series } from "./history.js";
 
 const KEEP_MS = 300_000;
 const MOST_COLUMNS = 400;
+const MOST_VOICES = 64; // detectors of participants: who leaves does not say so
 
 class Stream {
   constructor(id) {
     this.id = id;
-    this.known = false; // whether the monitor lists it, or only events named it
     this.modalities = new Set();
     this.detectors = [];
     this.health = { state: "starting", cause: "" };
+    this.healthAt = -Infinity; // when an event told of it
     this.epoch = 0;
     this.mediaS = 0;
     this.canClip = false;
@@ -47,6 +48,7 @@ export class Store {
     this.streams = new Map();
     this.book = new IncidentBook();
     this.parts = new Map(); // components that are no streams -> health
+    this.partsAt = new Map(); // when an event told of one
     this.dirty = new Set();
     this.listeners = new Set();
     this.scheduled = false;
@@ -78,16 +80,18 @@ export class Store {
     return stream;
   }
 
-  /** The answer of /api/streams: the whole truth about which streams there are. */
-  takeStreams(list) {
+  /**
+   * The answer of /api/streams, asked for at `askedAt`: the whole truth about which streams there
+   * are. What events told since is newer.
+   */
+  takeStreams(list, askedAt) {
     const listed = new Map();
     for (const view of list) {
       const stream = this.stream(view.stream);
       Object.assign(stream, {
-        known: true,
         modalities: new Set(view.modalities),
         detectors: view.detectors,
-        health: view.health,
+        health: stream.healthAt > askedAt ? stream.health : view.health,
         epoch: view.epoch,
         mediaS: Math.max(view.media_s, view.epoch === stream.epoch ? stream.mediaS : 0),
         canClip: view.can_clip,
@@ -100,11 +104,11 @@ export class Store {
     this.streams = listed;
   }
 
-  /** The answer of /api/status. */
-  takeParts(components) {
-    this.parts = new Map(
-      components.filter((part) => part.stream === null).map((part) => [part.component, part]),
-    );
+  /** The answer of /api/status, asked for at `askedAt`. */
+  takeParts(components, askedAt) {
+    const newer = [...this.parts].filter(([name]) => this.partsAt.get(name) > askedAt);
+    const told = components.filter((part) => part.stream === null);
+    this.parts = new Map([...told.map((part) => [part.component, part]), ...newer]);
     this.touch("");
   }
 
@@ -118,13 +122,14 @@ export class Store {
     }
     if (event.type === "health" && event.stream === null) {
       this.parts.set(event.component, event);
+      this.partsAt.set(event.component, at);
       this.touch("");
       return undefined;
     }
     if (!event.stream || !["health", "result", "meter"].includes(event.type)) return undefined;
     const stream = this.stream(event.stream);
     if (event.type === "health") {
-      if (event.component === `stream:${event.stream}`) stream.health = event;
+      if (event.component === `stream:${event.stream}`) Object.assign(stream, { health: event, healthAt: at });
     } else {
       stream.epoch = event.epoch ?? stream.epoch;
       stream.mediaS = event.media_s ?? stream.mediaS;
@@ -155,18 +160,23 @@ export class Store {
 }
 
 function takeResult(stream, result, at) {
-  stream.scores.set(`${result.detector} ${result.modality} ${result.participant}`, { result, at });
+  const voice = `${result.detector} ${result.modality} ${result.participant}`;
+  setNewest(stream.scores, voice, { result, at });
   const line = `${result.kind} ${result.modality} ${result.participant}`;
-  let history = stream.histories.get(line);
-  if (!history) {
-    history = { kind: result.kind, points: new Series(1200, KEEP_MS) };
-    stream.histories.set(line, history);
-  }
+  const history = stream.histories.get(line) ?? { kind: result.kind, points: new Series(1200, KEEP_MS) };
+  setNewest(stream.histories, line, history);
   history.points.push({ at, value: result.confidence, flagged: result.is_ai_generated === true });
   const groups = result.details?.groups;
   if (Array.isArray(groups) && (groups.length > 0 || at - stream.groups.at > 20_000)) {
     stream.groups = { list: groups, at };
   }
+}
+
+/** Behind all others; the one that was set longest ago goes when there are too many. */
+function setNewest(map, key, value) {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > MOST_VOICES) map.delete(map.keys().next().value);
 }
 
 function takeMeter(stream, meter, at) {
