@@ -8,7 +8,7 @@ from typing import Protocol, cast, runtime_checkable
 
 from streammon.config import MonitorConfig
 from streammon.core.errors import ConfigError
-from streammon.core.ports import Admitting, Detector, Rule, Sink, Source
+from streammon.core.ports import Admitting, Detector, Prefixing, Rule, Sink, Source
 from streammon.core.types import StreamId
 from streammon.registry import AdapterConfig
 
@@ -69,8 +69,9 @@ def _build_sources(config: MonitorConfig) -> tuple[tuple[Source, ...], tuple[Adm
             entrances[name] = built
         else:
             sources.append(built)
-    if len(entrances) > 1:
-        several = " and ".join(entrances)
+    unbound = [name for name, each in entrances.items() if not isinstance(each, Prefixing)]
+    if len(unbound) > 1:
+        several = " and ".join(unbound)
         raise ConfigError(f"sources: {several} admit streams of any name: only one may")
     return tuple(sources), tuple(entrances.values())
 

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 MOST_CALLS = 1_000
 """Calls whose windows are remembered; beyond, the longest unheard is forgotten."""
 EVENT = "call.deepfake_detection.result"
+MARKS = frozenset({HealthState.STARTING, HealthState.ENDED, HealthState.FAILED})
 LATER = frozenset({408, 425, 429})
 
 
@@ -96,6 +97,8 @@ class _Call:
         self.tally = CallTally(least_windows=least_windows)
         self.told: Result | None = None
         self.letters = 0
+        self.over = False
+        """It has ended; windows that were begun before may still be judged."""
 
 
 class VerdictWebhook:
@@ -138,12 +141,11 @@ class VerdictWebhook:
             await client.aclose()
 
     def wants(self, item: Outgoing) -> bool:
-        """Results of the kinds that count, and the ends of calls."""
+        """Results of the kinds that count, and where calls begin and end."""
         if isinstance(item, DetectionResult):
             return item.kind in self._config.kinds and self._is_call(item.stream)
         if isinstance(item, Health) and item.stream is not None:
-            over = item.state in (HealthState.ENDED, HealthState.FAILED)
-            return over and self._is_call(item.stream)
+            return item.state in MARKS and self._is_call(item.stream)
         return False
 
     async def deliver(self, item: Outgoing) -> None:
@@ -154,11 +156,15 @@ class VerdictWebhook:
             if isinstance(item, DetectionResult):
                 call = self._call(item.stream)
                 call.tally.hear(item)
-                if call.tally.windows >= self._config.after_windows:
+                if call.over or call.tally.windows >= self._config.after_windows:
                     self._tell(item.stream, call)
             elif isinstance(item, Health) and item.stream is not None:
-                ended = self._calls.pop(item.stream, None) or self._new_call()
-                self._tell(item.stream, ended)
+                if item.state is HealthState.STARTING:  # another call of the same name
+                    self._calls.pop(item.stream, None)
+                else:
+                    call = self._call(item.stream)
+                    call.over = True
+                    self._tell(item.stream, call)
         await self._send_all()
 
     async def deliver_alerts(self, batch: Sequence[StoredAlert]) -> None:
@@ -179,11 +185,8 @@ class VerdictWebhook:
     def _is_call(self, stream: StreamId) -> bool:
         return any(stream == name or stream.startswith(f"{name}.") for name in self._config.streams)
 
-    def _new_call(self) -> _Call:
-        return _Call(self._config.least_windows)
-
     def _call(self, stream: StreamId) -> _Call:
-        call = self._calls.setdefault(stream, self._new_call())
+        call = self._calls.setdefault(stream, _Call(self._config.least_windows))
         self._calls.move_to_end(stream)
         if len(self._calls) > MOST_CALLS:
             self._calls.popitem(last=False)

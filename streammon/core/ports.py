@@ -159,6 +159,15 @@ class Admitting(Protocol):
         """The monitor has let go of this one: its name is free again. On the event loop."""
 
 
+@runtime_checkable
+class Prefixing(Protocol):
+    """An `Admitting` entry that calls its streams after itself, so that several can stand side by
+    side: `<name>.<what it adds>`.
+    """
+
+    name: StreamId
+
+
 class Detector(Protocol):
     """Plain synchronous code that scores windows in batches.
 

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 from streammon.core.ports import Source, SourceContext
-from streammon.core.types import Item, StreamId
+from streammon.core.types import Item, Modality, StreamId
+from streammon.ingest.calls.call_source import CallSource, PicturePacket, SoundPacket
 from streammon.ingest.webrtc.offer import read_offer
 from streammon.registry import SOURCES, adapter_class, known
 from tests.contract.source_laws import LAWS, SourceCase
@@ -130,12 +131,58 @@ class Published:
             yield items
 
 
+def phone(folder: Path) -> SourceCase:
+    """One track of a call that goes on; the line itself is tried in tests/loopback."""
+    return SourceCase(lambda: Called({Modality.AUDIO}), lossless=False)
+
+
+def meeting_bot(folder: Path) -> SourceCase:
+    def source() -> Source:
+        decoding = ThreadPoolExecutor(1)  # pictures are decoded on a thread of the loop's own
+        decoding.submit(int).result()
+        asyncio.get_running_loop().set_default_executor(decoding)
+        return Called({Modality.AUDIO, Modality.VIDEO})
+
+    return SourceCase(source, lossless=False)
+
+
+class Called(CallSource):
+    """The stream of a call, with somebody who talks for as long as it is open."""
+
+    def __init__(self, modalities: set[Modality]) -> None:
+        super().__init__(STREAM, frozenset(modalities))
+        self._at_s = 0.0
+        self._png = cv2.imencode(".png", np.full((48, 64, 3), 90, np.uint8))[1].tobytes()
+
+    @asynccontextmanager
+    async def open(self, context: SourceContext) -> AsyncGenerator[AsyncIterator[Item]]:
+        talking = asyncio.create_task(self._talk(context))
+        try:
+            async with super().open(context) as items:
+                yield items
+        finally:
+            talking.cancel()
+            await asyncio.wait({talking})
+
+    async def _talk(self, context: SourceContext) -> None:
+        while True:
+            now_ns = context.clock.now_ns()
+            samples = np.full(3_200, 500, np.int16)
+            self.offer(SoundPacket(self._at_s, samples, 16_000, now_ns))
+            if Modality.VIDEO in self.modalities:
+                self.offer(PicturePacket(self._at_s, self._png, now_ns))
+            self._at_s += 0.2
+            await asyncio.sleep(0.005)
+
+
 CASES: Mapping[str, Callable[[Path], SourceCase]] = {
     "av_url": av_url,
     "av_url over the network": av_url_on_the_network,
     "webcam": webcam,
     "webrtc": webrtc,
     "microphone": microphone,
+    "phone": phone,
+    "meeting_bot": meeting_bot,
     "chat_jsonl": chat_jsonl,
     "still": still,
     "text": text,

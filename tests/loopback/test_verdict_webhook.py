@@ -103,6 +103,20 @@ async def test_a_call_of_which_nothing_could_be_judged_is_inconclusive(peer: Ans
     assert [each["score"] for each in payloads] == [0.1, None]
 
 
+async def test_windows_that_are_judged_after_the_end_still_count(peer: Answering) -> None:
+    async with a_sink(peer, least_windows=2) as sink:
+        await sink.deliver(window(0.95))
+        await sink.deliver(ended())
+        await sink.deliver(window(0.95))
+        starting = Health(f"stream:{STREAM}", HealthState.STARTING, "", 0, STREAM)
+        assert sink.wants(starting)
+        await sink.deliver(starting)
+        await sink.deliver(ended())
+    told = [asked.json()["data"]["payload"] for asked in peer.asked]
+    assert [each["result"] for each in told] == ["inconclusive", "fake", "inconclusive"]
+    assert [each["windows"] for each in told] == [1, 2, 0]
+
+
 def test_only_calls_of_the_named_sources_are_wanted(peer: Answering) -> None:
     sink = a_sink(peer, streams=["phone"])
     assert sink.wants(window(0.5))

@@ -80,7 +80,7 @@ class MeetingBotConfig(AdapterConfig):
 
 
 class MeetingBots:
-    """Satisfies `ports.Admitting`: streams are called `<name>.<bot>`."""
+    """Satisfies `ports.Admitting` and `ports.Prefixing`: streams are called `<name>.<bot>`."""
 
     def __init__(self, name: StreamId, settings: MeetingBotConfig) -> None:
         self.name = name

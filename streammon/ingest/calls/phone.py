@@ -80,7 +80,7 @@ class PhoneConfig(AdapterConfig):
 
 
 class PhoneLine:
-    """Satisfies `ports.Admitting`: streams are called `<name>.<call>.<track>`."""
+    """Satisfies `ports.Admitting`, `ports.Prefixing`: streams are `<name>.<call>.<track>`."""
 
     def __init__(self, name: StreamId, settings: PhoneConfig) -> None:
         self.name = name
