@@ -44,6 +44,8 @@ from streammon.scheduler.device import choose_device
 
 SIZE = 8
 """The batch that figures are of."""
+IN_BFLOAT16 = frozenset({"voice_spoof", "mesonet", "torchscript", "huggingface_vit"})
+"""Detectors that are also asked in bfloat16."""
 
 
 def entered(folder: Path, device: str) -> list[Contestant]:
@@ -117,6 +119,10 @@ def measure(folder: Path, *, quick: bool) -> tuple[dict[str, float], dict[str, A
         )
     with timed(took_s, "parts"):
         _add(figures, details, "parts", parts.measure(rounds=2 if quick else 21))
+    chosen = [each for each in all_of_them if each.name in IN_BFLOAT16]
+    with timed(took_s, "bfloat16"):
+        found = precision.gains(chosen, batch=SIZE, rounds=3 if quick else 15)
+        _add(figures, details, "bfloat16", found)
     cheap, deep = everyone["voice_spoof"].network, everyone["huggingface_wav2vec2"].network
     assert cheap is not None
     assert deep is not None

@@ -20,6 +20,7 @@ from streammon.core.ports import Detector, Recording, Source
 from streammon.core.types import DetectionResult, Item, Modality, StreamId, VideoFrame, Window
 from streammon.pipelines.streams import Look, Stream, modality_of
 from streammon.scheduler.bounded import BoundedCalls, Hangs
+from streammon.scheduler.device import Precision, autocast, settle_cpu_precision
 from streammon.scheduler.work import longest_s
 from streammon.windows.sliding import Windower, make_windower
 
@@ -50,7 +51,8 @@ class Examiner:
         """Load every detector; `lazily`, each when it first has something to look at.
 
         `device` is for those that run on one; a function is asked when the first of them loads.
-        Of `limits`, `hang_s` is for one window and `load_hang_s` for one model.
+        Of `limits`, `hang_s` is for one window, `load_hang_s` for one model, and `cpu_precision` is
+        what models on the CPU compute in.
 
         Raises `Permanent` for one that cannot be loaded, here or in `examine`.
         """
@@ -58,6 +60,7 @@ class Examiner:
         self._device = device
         self._limits = limits
         self._calls = BoundedCalls()
+        self._precision: Precision | None = None
         self._loaded: set[str] = set()
         self.given_up: dict[str, str] = {}
         """Detectors that hang, and what is known of it."""
@@ -97,12 +100,25 @@ class Examiner:
                 name,
                 "load",
                 self._limits.load_hang_s,
-                lambda: detector.load(self._device_of(detector)),
+                lambda: self._load_here(detector),
             )
         except Hangs as error:
             self.given_up[name] = str(error)
             raise
         self._loaded.add(name)
+
+    def _load_here(self, detector: Detector) -> None:
+        if self._precision is None and detector.on_device:
+            self._precision = settle_cpu_precision(self._limits.cpu_precision)
+        detector.load(self._device_of(detector))
+
+    def _score_here(self, detector: Detector, window: Window) -> Sequence[DetectionResult]:
+        """In the precision that the configuration names for the CPU; in full on CUDA."""
+        cpu = self._precision or "float32"
+        if cpu == "float32" or not detector.on_device:
+            return detector.score([window])
+        with autocast(self._device_of(detector), enabled=False, cpu=cpu):
+            return detector.score([window])
 
     def _device_of(self, detector: Detector) -> str:
         if not detector.on_device:
@@ -118,7 +134,9 @@ class Examiner:
             return self._failed(detector, name, window, HANGS)
         limit_s = longest_s(detector, self._limits)
         try:
-            (result,) = self._calls.call(name, "score", limit_s, lambda: detector.score([window]))
+            (result,) = self._calls.call(
+                name, "score", limit_s, partial(self._score_here, detector, window)
+            )
         except Hangs as error:
             self.given_up[name] = str(error)
             return self._failed(detector, name, window, HANGS)

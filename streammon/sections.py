@@ -71,6 +71,10 @@ class SchedulerConfig(Section):
     cpu_threads: PositiveInt | None = None
     """Threads of one model run on the CPU; unset: measured at start."""
     mixed_precision: bool = True
+    """Of models on CUDA: half precision where it loses little."""
+    cpu_precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    """Of models on the CPU. `bfloat16` is refused where the processor cannot compute in it; `auto`
+    takes it where it can. Scores differ a little from those in float32: docs/adr/0009."""
     memory_mb: PositiveFloat | None = None
     """Most memory of a device that models which can be unloaded take together; unset: no limit."""
     hang_s: PositiveFloat = 30.0

@@ -1,10 +1,15 @@
-"""Does another runtime or a coarser number format make `voice_spoof` faster, and say the same?"""
+"""Does another runtime or a coarser number format make `voice_spoof` faster, and say the same?
+
+Of its network alone; and, for bfloat16, of whole detectors as `scheduler.cpu_precision: bfloat16`
+runs them: `bf16_gain_X`, the time in float32 over that in bfloat16, gates and sizing included.
+"""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,12 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.of_detectors import models
-from benchmarks.of_detectors.contestants import VOICE_SAMPLES, a_detector, pcm
+from benchmarks.of_detectors.contestants import VOICE_SAMPLES, Contestant, a_detector, pcm
 from benchmarks.of_detectors.reels import recorded
 from benchmarks.of_detectors.speed import Clock
-from streammon.core.types import Modality
+from streammon.core.types import Modality, Window
 from streammon.detectors.voice_spoof import SHIPPED, SHIPPED_SHA256
 from streammon.detectors.weights import read_weights
+from streammon.scheduler.device import Precision, autocast, settle_cpu_precision
 
 RECORDINGS = ("studio_clean.mp4", "studio_cloned_voice.mp4")
 Forward = Callable[[Tensor], NDArray[np.float64]]
@@ -58,6 +64,44 @@ def measure(folder: Path, *, batch: int, rounds: int) -> tuple[dict[str, float],
     }
     details = {"ms_per_window": ms, "windows": len(speech), "batch": batch, "crossed_half": flips}
     return figures, details
+
+
+def gains(
+    contestants: Sequence[Contestant], *, batch: int, rounds: int
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """What bfloat16 brings to whole detectors in batches of `batch`, and what it changes.
+
+    Nothing where the processor does not compute in it.
+    """
+    if settle_cpu_precision("auto") == "float32":
+        return {}, {}
+    figures, differences = dict[str, float](), dict[str, float]()
+    for each in contestants:
+        (modality,) = each.modalities
+        asked = each.reel.deal(modality, batch, 0)
+        pairs = [_both(each, asked) for _ in range(rounds + 1)][1:]  # the first one warms up
+        ratios = [exact.took_s / coarse.took_s for exact, coarse in pairs]
+        figures[f"bf16_gain_{each.name}"] = statistics.median(ratios)
+        exact, coarse = pairs[-1]
+        differences[each.name] = float(np.nanmax(np.abs(exact.said - coarse.said)))
+    return figures, {"max_score_difference": differences}
+
+
+class Asked:
+    """One batch in one precision: how long it took, and the confidences (nan: abstained)."""
+
+    def __init__(
+        self, contestant: Contestant, batch: Sequence[Window], precision: Precision
+    ) -> None:
+        began_s = time.process_time()
+        with autocast("cpu", cpu=precision):
+            results = contestant.detector.score(batch)
+        self.took_s = time.process_time() - began_s
+        self.said = np.array([result.confidence for result in results], np.float64)
+
+
+def _both(contestant: Contestant, batch: Sequence[Window]) -> tuple[Asked, Asked]:
+    return Asked(contestant, batch, "float32"), Asked(contestant, batch, "bfloat16")
 
 
 def windows() -> Tensor:

@@ -66,14 +66,22 @@ class ResultCache:
             self._redis = RedisResults(settings.redis.get_secret_value(), ttl_s=settings.ttl_s)
 
     def answer(
-        self, detector: Repeatable, name: str, kind: str, windows: Sequence[Window], score: Score
+        self,
+        detector: Repeatable,
+        name: str,
+        kind: str,
+        windows: Sequence[Window],
+        score: Score,
+        *,
+        form: str = "",
     ) -> Answers:
         """What is known of these windows, and what `score` says of the others, asked once.
 
+        `form` is how it is computed, where that changes what is said beside the fingerprint.
         Content that occurs twice among the windows is scored once. What `score` raises is
         raised, and nothing is kept then.
         """
-        begin = f"{detector.fingerprint}\0{kind}"
+        begin = f"{detector.fingerprint}\0{kind}" + (f"\0{form}" if form else "")
         keys = [content_key(window, begin) for window in windows]
         known = self._look_up(list(dict.fromkeys(keys)))
         first = {key: at for at, key in reversed(list(enumerate(keys))) if key not in known}

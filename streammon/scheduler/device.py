@@ -5,17 +5,23 @@ torch is imported only when something on this page is called.
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streammon.core.errors import Permanent
+
 if TYPE_CHECKING:
     import torch
 
+log = logging.getLogger(__name__)
+
+Precision: TypeAlias = Literal["float32", "bfloat16"]
 CPU = "cpu"
 FEWER_THREADS_IF_WITHIN = 1.15
 """A second thread that gains less than this is better left to the decoders."""
@@ -96,11 +102,39 @@ def torch_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def autocast(device: str, *, enabled: bool = True) -> AbstractContextManager[Any]:
-    """Mixed precision on CUDA; nothing on the CPU, where it gains little and costs accuracy.
+def settle_cpu_precision(wanted: Literal["float32", "bfloat16", "auto"]) -> Precision:
+    """What models on this CPU are computed in. Imports torch, unless float32 is wanted.
 
-    bfloat16 where the device has it in hardware (no overflow), else float16.
+    Raises `Permanent` where bfloat16 is wanted and the processor does not compute in it: torch
+    would emulate it, slower than float32.
     """
+    if wanted == "float32":
+        return "float32"
+    import torch
+
+    asked: Any = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # torch has no public one
+    if asked is not None and asked():
+        return "bfloat16"
+    if wanted == "bfloat16":
+        raise Permanent(
+            "scheduler.cpu_precision: this processor does not compute in bfloat16 (AVX512-BF16); "
+            "set it to float32, or to auto to have bfloat16 on processors that do"
+        )
+    log.info("cpu_precision", extra={"precision": "float32", "cause": "no AVX512-BF16"})
+    return "float32"
+
+
+def autocast(
+    device: str, *, enabled: bool = True, cpu: Precision = "float32"
+) -> AbstractContextManager[Any]:
+    """Mixed precision: on CUDA if `enabled`, on the CPU if bfloat16 was settled for it.
+
+    On CUDA bfloat16 where the device has it in hardware (no overflow), else float16.
+    """
+    if device == CPU and cpu == "bfloat16":
+        import torch
+
+        return torch.autocast("cpu", dtype=torch.bfloat16)
     if not enabled or not device.startswith("cuda"):
         return nullcontext()
     import torch

@@ -28,13 +28,13 @@ class GuardedThread:
         """Set for every new thread too."""
         self.look_every_s = min(WATCH_EVERY_S, shortest_limit_s / 4)
         self._device = device
-        self._work = work
+        self.work = work
         self._clock = clock
         self._suspect: Step | None = None
         self._abandoned: list[str] = []
 
     def do(self, job: Job) -> asyncio.Future[Job]:
-        return self.thread.start(self._work.do, self.thread, job)
+        return self.thread.start(self.work.do, self.thread, job)
 
     def overdue(self) -> Step | None:
         """What has been overdue since the last look too; to be asked every `look_every_s`.

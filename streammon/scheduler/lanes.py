@@ -10,7 +10,14 @@ from streammon.config import SchedulerConfig
 from streammon.core.ports import Clock, Elsewhere
 from streammon.scheduler.cache import ResultCache
 from streammon.scheduler.desk import Desk
-from streammon.scheduler.device import CPU, Choice, choose_device, tune_threads
+from streammon.scheduler.device import (
+    CPU,
+    Choice,
+    Precision,
+    choose_device,
+    settle_cpu_precision,
+    tune_threads,
+)
 from streammon.scheduler.guard import GuardedThread
 from streammon.scheduler.lane import Lane
 from streammon.scheduler.news import News
@@ -51,7 +58,11 @@ class Lanes:
         return iter(self._lanes.values())
 
     async def load(self) -> None:
-        """Load every detector on its device. Raises `Permanent`, in a group, for a stuck device."""
+        """Load every detector on its device.
+
+        Raises `Permanent`: for a precision that the processor does not have, and, in a group, for a
+        stuck device.
+        """
         names_on = await self._assign()
         async with asyncio.TaskGroup() as group:
             for lane, names in names_on.items():
@@ -83,12 +94,15 @@ class Lanes:
         cpu, detectors = self._lane(CPU, CPU), self._desk.detectors
         names_on: dict[str, list[str]] = {CPU: []}
         threads: int | None = None
+        precision: Precision = "float32"
         if any(each.on_device for each in detectors.values()):
             self.choice = await self._choose(cpu)
             log.info("device", extra={"device": self.choice.device, "cause": self.choice.cause})
             if self.choice.device == CPU:
                 threads = await self._tune(cpu, self._settings.cpu_threads)
                 log.info("cpu_threads", extra={"threads": threads})
+                wanted = self._settings.cpu_precision
+                precision = await cpu.guard.thread.start(settle_cpu_precision, wanted)
         for name, each in detectors.items():
             device = self.choice.device if each.on_device else CPU
             lane = f"{AWAY}{name}" if isinstance(each, Elsewhere) else device
@@ -96,6 +110,7 @@ class Lanes:
                 self._lane(lane, device)
             if lane != device and each.on_device and threads is not None:
                 await self._tune(self._lanes[lane], threads)
+            self._lanes[lane].guard.work.cpu_precision = precision
             names_on.setdefault(lane, []).append(name)
         names_on[CPU].sort(key=lambda name: detectors[name].on_device)
         return names_on

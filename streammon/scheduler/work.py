@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 from streammon.config import SchedulerConfig
@@ -13,7 +14,7 @@ from streammon.core.ports import Clock, Detector, Elsewhere, Evictable, Repeatab
 from streammon.core.types import DetectionResult, Window
 from streammon.scheduler.batching import Batch, Switch
 from streammon.scheduler.cache import Answers, ResultCache, Score, Worth
-from streammon.scheduler.device import autocast
+from streammon.scheduler.device import CPU, Precision, autocast
 from streammon.scheduler.thread import DeviceThread, Step
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,8 @@ class Work:
         self._clock = clock
         self._cache = cache
         self._worth: dict[str, Worth] = {}
+        self.cpu_precision: Precision = "float32"
+        """Of models, where this is the CPU; settled once before the first is loaded."""
 
     def do(self, thread: DeviceThread, job: Job) -> Job:
         """Carry out a job on this thread, which is the one that is running.
@@ -139,7 +142,7 @@ class Work:
         def score(asked: Sequence[Window]) -> Sequence[DetectionResult]:
             nonlocal scoring_ns
             from_ns = self._clock.now_ns()
-            with autocast(self._device, enabled=self._settings.mixed_precision):
+            with self._precision(detector):
                 results = detector.score(asked)
             scoring_ns = self._clock.now_ns() - from_ns
             check(name, asked, results)
@@ -154,6 +157,17 @@ class Work:
         job.took_s = (scoring_ns + looking_ns * answers.fresh / len(windows)) / 1e9
         job.results, job.fresh = answers.results, answers.fresh
 
+    def _precision(self, detector: Detector) -> AbstractContextManager[object]:
+        """Detectors that have no model of torch are left as they are on the CPU."""
+        cpu = self.cpu_precision if detector.on_device else "float32"
+        return autocast(self._device, enabled=self._settings.mixed_precision, cpu=cpu)
+
+    def _form(self, detector: Detector) -> str:
+        """What tells results apart that were computed in other precisions; empty for full."""
+        if self._device == CPU:
+            return "bfloat16" if detector.on_device and self.cpu_precision != "float32" else ""
+        return "mixed" if self._settings.mixed_precision else ""
+
     def _answers(
         self, detector: Detector, name: str, windows: Sequence[Window], score: Score
     ) -> Answers:
@@ -161,7 +175,9 @@ class Work:
         if self._cache is not None and isinstance(detector, Repeatable):
             worth = self._worth.setdefault(name, Worth())
             if worth.ask():
-                answers = self._cache.answer(detector, name, detector.kind, windows, score)
+                answers = self._cache.answer(
+                    detector, name, detector.kind, windows, score, form=self._form(detector)
+                )
                 worth.learn(answers)
                 return answers
         return Answers(tuple(score(windows)), len(windows))
