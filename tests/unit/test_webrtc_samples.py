@@ -32,11 +32,8 @@ def audio(number: int) -> Sample:
     return Sample(1, OPUS, bytes(10), number, 48_000, number)
 
 
-def drained(inbox: Inbox) -> list[object]:
-    got: list[object] = []
-    while (sample := inbox.get(within_s=0.0)) is not None:
-        got.append(sample)
-    return got
+def drained(inbox: Inbox) -> list[Said]:
+    return inbox.take(within_s=0.0)
 
 
 def test_samples_come_out_as_they_went_in() -> None:
@@ -70,8 +67,8 @@ def test_it_never_holds_more_than_its_bytes(sizes: list[int]) -> None:
 
 
 def test_a_thread_that_waits_is_woken() -> None:
-    inbox, got = Inbox(), []
-    reader = threading.Thread(target=lambda: got.append(inbox.get(within_s=20.0)))
+    inbox, got = Inbox(), list[Said]()
+    reader = threading.Thread(target=lambda: got.extend(inbox.take(within_s=20.0)))
     reader.start()
     start_s = time.monotonic()
     inbox.put(audio(1))
@@ -80,8 +77,8 @@ def test_a_thread_that_waits_is_woken() -> None:
     assert time.monotonic() - start_s < 10.0
 
 
-def test_nothing_in_time_is_none() -> None:
-    assert Inbox().get(within_s=0.01) is None
+def test_nothing_in_time_is_nothing() -> None:
+    assert Inbox().take(within_s=0.01) == []
 
 
 def test_an_h264_keyframe_is_known_behind_what_stands_before_it() -> None:

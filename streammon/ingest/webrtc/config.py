@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from importlib import import_module
 from ipaddress import ip_address
 from typing import Literal
 
@@ -101,6 +102,7 @@ class WebRtcConfig(AdapterConfig):
     def build(self, stream: StreamId) -> WebRtcSource | Entrance:
         """Raises `ConfigError` when aiortc is missing or of another version."""
         check_installed()
+        import_module("aiortc")  # now, and not while the first publisher waits
         door = Door(
             token=self.token,
             origins=self.origins,

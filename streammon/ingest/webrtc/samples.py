@@ -99,17 +99,15 @@ class Inbox:
             self._filled.notify()
             return True
 
-    def get(self, *, within_s: float) -> Said | None:
-        """The oldest sample; `None` when none came in time."""
+    def take(self, *, within_s: float) -> list[Said]:
+        """All that waits, oldest first; nothing when nothing came in time."""
         with self._filled:
-            if not self._samples and not self._filled.wait(within_s):
-                return None
             if not self._samples:
-                return None
-            sample = self._samples.popleft()
-            if isinstance(sample, Sample):
-                self._bytes -= len(sample.data)
-            return sample
+                self._filled.wait(within_s)
+            taken = list(self._samples)
+            self._samples.clear()
+            self._bytes = 0
+            return taken
 
 
 def is_keyframe(codec: VideoCodec, data: bytes) -> bool:

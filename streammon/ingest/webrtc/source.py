@@ -33,6 +33,10 @@ LINK_EVERY_S = 0.5
 MOST_WAITING = 16
 """Items between the decoding thread and the loop; then the oldest are dropped."""
 
+RESTS_S = 0.04
+"""The decoding thread takes what came meanwhile in one go: to be woken for each packet costs more
+than to decode it, and holds up the event loop."""
+
 LOOKS_UP_S = 0.2
 """How often the decoding thread, when nothing comes, looks whether it is to leave."""
 
@@ -179,9 +183,9 @@ class WebRtcSource:
         def items(leaving: threading.Event) -> Iterator[Item]:
             made_of = _decoding(self, context, tell)
             while not leaving.is_set():
-                said = inbox.get(within_s=LOOKS_UP_S)
-                if said is not None:
+                for said in inbox.take(within_s=LOOKS_UP_S):
                     yield from made_of(said)
+                leaving.wait(RESTS_S)
 
         async with on_thread(
             f"ingest:{self.stream}",

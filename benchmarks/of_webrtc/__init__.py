@@ -1,0 +1,1 @@
+"""Publishers for the benchmarks of WebRTC."""
