@@ -70,7 +70,9 @@ class Monitor:
         )
         self._streams = watch_all(parts.sources, self._scheduler)
         self._entrances = parts.entrances
-        self._outlets = self._make_outlets(parts, hub, metrics)
+        self._outlets = _outlets(
+            parts, outbox, self._board, clock=clock, hub=hub, metrics=metrics
+        )
         self._results: Channel[DetectionResult] = Channel("results", WAITING, WhenFull.BLOCK)
         self._alerts: Channel[Alert] = Channel("alerts", WAITING, WhenFull.BLOCK)
         book = IncidentBook(config.alerts, parts.rules, origin=origin, evidence_ref=_snapshot_path)
@@ -181,19 +183,6 @@ class Monitor:
         finally:
             self._results.close()
 
-    def _make_outlets(self, parts: Parts, hub: Hub, metrics: Metrics) -> Outlets:
-        outlets = [
-            Outlet(
-                sink,
-                self._outbox,
-                clock=self._clock,
-                report=self._board.reporter(f"sink:{sink.name}"),
-                metrics=metrics,
-            )
-            for sink in parts.sinks
-        ]
-        return Outlets(hub, outlets, metrics)
-
     def _make_pictures(
         self, config: MonitorConfig, book: IncidentBook, snapshots: SnapshotStore
     ) -> Pictures:
@@ -244,6 +233,22 @@ class Monitor:
         stored = self._outbox.stats().rows
         log.warning("not_drained", extra={"waiting": waiting, "alerts_in_outbox": stored})
         return not waiting and not len(self._results) and not len(self._alerts)
+
+
+def _outlets(
+    parts: Parts, outbox: Outbox, board: HealthBoard, *, clock: Clock, hub: Hub, metrics: Metrics
+) -> Outlets:
+    outlets = [
+        Outlet(
+            sink,
+            outbox,
+            clock=clock,
+            report=board.reporter(f"sink:{sink.name}"),
+            metrics=metrics,
+        )
+        for sink in parts.sinks
+    ]
+    return Outlets(hub, outlets, metrics)
 
 
 @contextmanager
