@@ -73,4 +73,4 @@ class LiveRoster:
         del self._streams[name]
         self._pictures.forget(name)
         self._board.forget(f"stream:{name}")
-        self._metrics.link(name, None)
+        self._metrics.links.show(name, None)

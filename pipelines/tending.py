@@ -67,7 +67,7 @@ class Tending:
         looked_at = self._looked_at(name)
         self._scheduler.set_viewer_interval(name, self._viewer_interval_s if looked_at else None)
         if isinstance(stream.source, Linked):
-            self._metrics.link(name, stream.source.link())
+            self._metrics.links.show(name, stream.source.link())
         health = self._board.of(f"stream:{name}")
         if health is None:
             return

@@ -2,7 +2,7 @@
 
 An offer is answered with all that we will ever say: candidates are gathered before, so there is
 nothing to trickle back. Publishers may trickle theirs. ICE restarts are not done here, and refused
-as 4.3.3 has it, with the session going on.
+as 4.3.1 has it, with the session going on.
 """
 
 from __future__ import annotations

@@ -31,17 +31,25 @@ class Link(Protocol):
 
 
 class LinkMetrics:
-    """Gauges by stream, there only while somebody publishes. Safe to call from any thread."""
+    """Gauges by stream, there only while somebody publishes. For one thread."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, most: int) -> None:
+        """`most`: streams that are shown at once; figures of any more are left out."""
         self._gauges = {
             name: Gauge(f"streammon_link_{name}", text, ("stream",), registry=registry)
             for name, text in FIGURES.items()
         }
+        self._most = most
         self._shown: set[str] = set()
 
-    def show(self, stream: str, link: Link) -> None:
-        """The figures of a stream that is published now."""
+    def show(self, stream: str, link: Link | None) -> None:
+        """How a publisher's media come in; `None` while nobody publishes."""
+        if link is None:
+            self._hide(stream)
+            return
+        if stream not in self._shown and len(self._shown) >= self._most:
+            return
+        self._shown.add(stream)
         values = {
             "bits_per_second": 1000 * link.kbit_s,
             "frames_per_second": link.frames_per_s,
@@ -50,10 +58,8 @@ class LinkMetrics:
         }
         for name, value in values.items():
             self._gauges[name].labels(stream).set(value)
-        self._shown.add(stream)
 
-    def hide(self, stream: str) -> None:
-        """Nobody publishes this stream now."""
+    def _hide(self, stream: str) -> None:
         if stream not in self._shown:
             return
         self._shown.discard(stream)

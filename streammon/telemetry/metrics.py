@@ -18,7 +18,7 @@ from prometheus_client import (
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from streammon import __version__
-from streammon.telemetry.link_metrics import Link, LinkMetrics
+from streammon.telemetry.link_metrics import LinkMetrics
 from streammon.telemetry.model_metrics import ModelMetrics
 
 MOST_STREAM_LABELS = 200
@@ -72,7 +72,7 @@ class Metrics:
         self._declare_scoring(registry)
         self._declare_delivery(registry)
         self.models = ModelMetrics(registry)
-        self.links = LinkMetrics(registry)
+        self.links = LinkMetrics(registry, most=most_streams)
         build = Info("streammon_build", "The version that is running.", registry=registry)
         build.info({"version": __version__, "python": platform.python_version()})
 
@@ -230,13 +230,6 @@ class Metrics:
         label = self._streams.label(stream)
         if label != OTHER:
             self._frame_age.labels(label).set(seconds)
-
-    def link(self, stream: str, figures: Link | None) -> None:
-        """How a publisher's media come in; `None` while nobody publishes."""
-        if figures is None:
-            self.links.hide(stream)
-        elif self._streams.label(stream) != OTHER:
-            self.links.show(stream, figures)
 
     def viewers(self, count: int) -> None:
         self._viewers.set(count)

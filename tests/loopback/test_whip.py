@@ -81,7 +81,7 @@ async def test_deleting_the_session_ends_it_with_200() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
 async def test_other_methods_of_the_endpoint_are_kept_for_later(method: str) -> None:
-    """4.2: "MUST return an HTTP 405 response for any HTTP GET, HEAD, or PUT"."""
+    """4.2: GET, HEAD and PUT are kept for later and answered with 405."""
     async with served() as here:
         answer = await here.web.request(method, "/whip/call")
         assert answer.status_code == 405
@@ -174,8 +174,8 @@ async def test_a_fragment_needs_the_etag_of_its_session() -> None:
 
 
 async def test_an_ice_restart_is_refused_with_422_and_the_session_goes_on() -> None:
-    """4.3.3: "but not both, it MUST return a 422 ... for the HTTP PATCH requests that are not
-    supported"; and a failed restart must not end the session.
+    """4.3.1: where only one of trickling and restarting is done, the other is answered with 422;
+    4.3.3: a restart that fails does not end the session.
     """
     async with served() as here, a_publisher() as (publisher, offer):
         answer = await here.post(offer)
@@ -190,7 +190,7 @@ async def test_an_ice_restart_is_refused_with_422_and_the_session_goes_on() -> N
         assert await here.items[StreamId("call")].recv()
 
 
-# --- 4.2, 4.5: browsers and tokens ---------------------------------------------------------------
+# --- 4.1, 4.6, 4.7: browsers, servers, tokens ---------------------------------------------------------------
 
 
 async def test_a_preflight_needs_no_token_and_says_what_may_be_sent() -> None:

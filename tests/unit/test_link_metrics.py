@@ -18,19 +18,19 @@ LINK = LinkStats(
 
 def test_figures_are_shown_in_base_units_and_go_with_the_publisher() -> None:
     metrics = Metrics(most_streams=2)
-    metrics.link("call", LINK)
+    metrics.links.show("call", LINK)
     page = metrics.render()[0].decode()
     assert 'streammon_link_bits_per_second{stream="call"} 2e+06' in page
     assert 'streammon_link_lost_ratio{stream="call"} 0.01' in page
-    metrics.link("call", None)
+    metrics.links.show("call", None)
     assert 'stream="call"' not in metrics.render()[0].decode()
-    metrics.link("call", None)
+    metrics.links.show("call", None)
 
 
 def test_more_streams_than_may_be_told_apart_are_not_shown() -> None:
     metrics = Metrics(most_streams=1)
     for name in ("one", "two"):
-        metrics.link(name, LINK)
+        metrics.links.show(name, LINK)
     page = metrics.render()[0].decode()
     assert 'streammon_link_jitter_seconds{stream="one"}' in page
     assert 'stream="two"' not in page
