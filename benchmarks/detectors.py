@@ -11,6 +11,10 @@ their members'; for `remote`, over the same remote service called by a plain HTT
 that are ready (`remote_over_local`: over the same detector in this process). `windows_per_s_X`: in
 batches of 8. What else is measured, and on what, each file of `benchmarks/of_detectors` says at its
 top.
+
+`--quick` leaves out AASIST, whose batch of 8 takes seconds, and loading each model once more; it
+asks each detector for 0.3 s and at least twice (`remote` five times), the cascade three times about
+5 streams, the cache about 24 windows of each recording, and runs the residency trace for 4 s.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from benchmarks.of_detectors import (
     cascading,
     contestants,
     joined,
+    made,
     parts,
     precision,
     residency,
@@ -48,12 +53,18 @@ IN_BFLOAT16 = frozenset({"voice_spoof", "mesonet", "torchscript", "huggingface_v
 """Detectors that are also asked in bfloat16."""
 
 
-def entered(folder: Path, device: str) -> list[Contestant]:
-    """Everyone who can be measured in this process."""
-    return [
+def entered(folder: Path, device: str, *, quick: bool = False) -> list[Contestant]:
+    """Everyone who can be measured in this process, in time if it has to be quick."""
+    being_made = made.begin(folder, most=contestants.MOST)
+    found = [
         *contestants.shipped(device),
         *contestants.published(folder, device),
+        *([] if quick else [contestants.of_aasist(folder, device)]),
         *contestants.of_transformers(folder, device),
+    ]
+    being_made.wait()
+    return [
+        *found,
         *contestants.of_files(folder, device),
         *joined.combinators(folder, device),
     ]
@@ -96,17 +107,18 @@ def timed(took_s: dict[str, float], part: str) -> Iterator[None]:
 
 
 def measure(folder: Path, *, quick: bool) -> tuple[dict[str, float], dict[str, Any]]:
-    sizes, budget_s, longest_s = ((SIZE,), 0.3, 0.25) if quick else ((1, SIZE, 32), 3.0, 10.0)
+    sizes, budget_s, longest_s = ((SIZE,), 0.3, 0.2) if quick else ((1, SIZE, 32), 3.0, 10.0)
     how: dict[str, Any] = {"budget_s": budget_s, "longest_s": longest_s, "tell": print}
+    how["reloads"] = not quick
     how["least_rounds"] = 2 if quick else 3
     took_s: dict[str, float] = {}
     with timed(took_s, "models"):
-        all_of_them = entered(folder, "cpu")
+        all_of_them = entered(folder, "cpu", quick=quick)
     everyone = {each.name: each for each in all_of_them}
     with timed(took_s, "speed"):
         table = speed.measure(all_of_them, sizes, device="cpu", **how)
     with timed(took_s, "remote"), joined.elsewhere(folder) as remote:
-        waits = {"budget_s": 3.0, "longest_s": 10.0, "least_rounds": 5}
+        waits = {"budget_s": 1.0 if quick else 6.0, "longest_s": 10.0, "least_rounds": 5}
         table |= speed.measure(remote, sizes, device="cpu", **how | waits)
     figures = figures_of(table) | in_real_time(table, everyone)
     details: dict[str, Any] = {"detectors": table, "took_s": took_s}
@@ -127,10 +139,10 @@ def measure(folder: Path, *, quick: bool) -> tuple[dict[str, float], dict[str, A
     assert cheap is not None
     assert deep is not None
     with timed(took_s, "cascade"):
-        found = cascading.measure(cheap, deep, streams=10, turns=2 if quick else 20)
+        found = cascading.measure(cheap, deep, streams=5, turns=3 if quick else 40)
         _add(figures, details, "cascade", found)
     with timed(took_s, "cache"):
-        _add(figures, details, "cache", caching.measure(folder, most=32 if quick else 1_000))
+        _add(figures, details, "cache", caching.measure(folder, most=24 if quick else 1_000))
     with timed(took_s, "residency"):
         found = asyncio.run(residency.measure(folder, seconds=4.0 if quick else 60.0))
         _add(figures, details, "residency", found)

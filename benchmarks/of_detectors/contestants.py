@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.export.passes import move_to_device_pass
 
 from benchmarks.of_detectors import models
+from benchmarks.of_detectors.made import SIDE, look_files
 from benchmarks.of_detectors.reels import Reel, of_items, recorded
 from streammon.core.errors import ConfigError
 from streammon.core.ports import Detector
@@ -25,10 +26,9 @@ from streammon.detectors.model_text import text_of
 from streammon.registry import DETECTORS, adapter_class
 from tests.drawn_talker import talker
 from tests.keras_files import mesonet_file
-from tests.tiny_models import exported, traced
 
 Thunk: TypeAlias = Callable[[], object]
-SIDE, SOUND_SAMPLES, VOICE_SAMPLES, AASIST_SAMPLES = 224, 64_000, 32_000, 64_600
+SOUND_SAMPLES, VOICE_SAMPLES, AASIST_SAMPLES = 64_000, 32_000, 64_600
 MOST = 32
 """The largest batch that is measured: every detector is told that it may have so many."""
 
@@ -154,14 +154,19 @@ def reading_of(window: Window) -> Reading:
     return read(joined([(message.message_id, message.text) for message in messages]))
 
 
-def published(folder: Path, device: str) -> list[Contestant]:
-    """Published methods, with random weights in the authors' formats."""
+def of_aasist(folder: Path, device: str) -> Contestant:
+    """AASIST-L with random weights: a batch of 8 takes seconds on one core."""
     weights = models.aasist(folder / "AASIST-L.pth")
     anti = a_detector("aasist", device=device, variant="AASIST-L", weights=weights, max_batch=MOST)
     speech = recorded("studio_clean.mp4", anti).judged_by(anti)
     graph = Network(
         models.aasist_network(weights), lambda count: pcm(speech, count, AASIST_SAMPLES)
     )
+    return of_network("aasist", anti, speech, graph, "AASIST-L, 4 s of speech", device=device)
+
+
+def published(folder: Path, device: str) -> list[Contestant]:
+    """Published methods, with random weights in the authors' formats."""
     keras = mesonet_file(folder / "Meso4.h5", "Meso4")
     meso = a_detector(
         "mesonet", device=device, variant="Meso4", weights=keras, region="whole", max_batch=MOST
@@ -171,7 +176,6 @@ def published(folder: Path, device: str) -> list[Contestant]:
     look = models.meso_network(keras)
     meso_net = Network(look, lambda count: as_decoded(count * frames, 256))
     found = [
-        of_network("aasist", anti, speech, graph, "AASIST-L, 4 s of speech", device=device),
         of_network(
             "mesonet", meso, faces, meso_net, f"Meso4, {frames} pictures of 640x360", device=device
         ),
@@ -288,11 +292,7 @@ def alike(reel: Reel, detector: Detector) -> Reel:
 
 def of_files(folder: Path, device: str) -> list[Contestant]:
     """Models in files: `onnx` with the network of `voice_spoof`, the other two with a ResNet."""
-    look = models.quietly(models.Look)
-    example = torch.zeros(2, 3, SIDE, SIDE)
-    script, program = folder / "look.pt", folder / "look.pt2"
-    traced(look, example, script)
-    exported(look, example, program, most=MOST)
+    script, program = look_files(folder, most=MOST)
     image: dict[str, Any] = {
         "modality": "image", "trusted": True, "scores": {"synthetic": 1}, "max_batch": MOST,
     }  # fmt: skip

@@ -96,7 +96,8 @@ def cost(
         bare = None if contestant.bare is None else contestant.bare(batch)
         if bare is not None and batch * first_s < 1.0:
             bare()
-            own(batch)()
+            if batch > 1:
+                own(batch)()
         until_s, pairs = time.perf_counter() + budget_s, list[tuple[float, float]]()
         while len(pairs) < MOST_ROUNDS and (
             len(pairs) < least_rounds or time.perf_counter() < until_s
@@ -132,11 +133,15 @@ def measure(
     longest_s: float,
     least_rounds: int,
     tell: Callable[[str], None],
+    reloads: bool = True,
 ) -> dict[str, dict[str, Any]]:
-    """A table of costs by name and batch; each line is told when it is known."""
+    """A table of costs by name and batch; each line is told when it is known.
+
+    With `reloads` also what loading each once more takes.
+    """
     table: dict[str, dict[str, Any]] = {}
     for each in contestants:
-        rows: dict[str, Any] = reloaded(each, device)
+        rows: dict[str, Any] = dict(reloaded(each, device)) if reloads else {}
         for size in sizes:
             found = cost(
                 each, size, budget_s=budget_s, device=device, longest_s=longest_s,
