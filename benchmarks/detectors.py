@@ -14,7 +14,7 @@ top.
 
 `--quick` leaves out AASIST, whose batch of 8 takes seconds, and loading each model once more; it
 asks each detector for 0.3 s and at least twice (`remote` five times), the cascade three times about
-5 streams, the cache about 24 windows of each recording, and runs the residency trace for 4 s.
+5 streams, the cache about 32 windows of each recording, and runs the residency trace for 4 s.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def measure(folder: Path, *, quick: bool) -> tuple[dict[str, float], dict[str, A
         found = cascading.measure(cheap, deep, streams=5, turns=3 if quick else 40)
         _add(figures, details, "cascade", found)
     with timed(took_s, "cache"):
-        _add(figures, details, "cache", caching.measure(folder, most=24 if quick else 1_000))
+        _add(figures, details, "cache", caching.measure(folder, most=32 if quick else 1_000))
     with timed(took_s, "residency"):
         found = asyncio.run(residency.measure(folder, seconds=4.0 if quick else 60.0))
         _add(figures, details, "residency", found)
