@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 MOST_TEXTS = 3
@@ -56,6 +56,7 @@ class ChatAccounts:
         self._most = most
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
         self._arrivals: list[float] = []
+        self._arrived: list[str] = []
         self._began_s = 0.0
 
     def __len__(self) -> int:
@@ -69,37 +70,35 @@ class ChatAccounts:
         if known is None:
             self._accounts[account] = _Account(at_s, frozenset((said,)))
             self._arrivals.append(at_s)
+            self._arrived.append(account)
             if len(self._accounts) > self._most:
                 self._accounts.popitem(last=False)
             if len(self._arrivals) > 2 * self._most:
-                del self._arrivals[: self._most]
+                del self._arrivals[: self._most], self._arrived[: self._most]
             return
         self._accounts.move_to_end(account)
-        if len(known.said) <= MOST_TEXTS:
+        if len(known.said) <= MOST_TEXTS and said not in known.said:
             known.said |= {said}
 
-    def around(self, recent: Iterable[tuple[str, str, bool]], *, flooded: Set[str]) -> Around:
-        """What the others are like: `recent` is account, what it says, and whether at length.
+    def around(
+        self, recent: Iterable[tuple[str, str]], *, flooded: Set[str], since_s: float
+    ) -> Around:
+        """What the others are like: `recent` is account and what it says, of lines at length.
 
-        `flooded` is what several accounts say at length; who says that is no other.
+        `flooded` is what several accounts say at length; who says that is no other. Groups that
+        began before `since_s` are not asked about.
         """
-        members, talkers, others = set[str](), set[str](), set[str]()
-        for account, said, at_length in recent:
-            if said in flooded:
-                members.add(account)
-            elif at_length:
-                talkers.add(account)
-            else:
-                others.add(account)
-        talkers -= members
-        others = (others | talkers) - members
+        lines = list(recent)
+        members = {account for account, said in lines if said in flooded}
+        talkers = {account for account, _ in lines} - members
         once = sum(len(self._said(account)) == 1 for account in talkers)
-        arrived = sorted(
-            self._accounts[account].first_s for account in others if account in self._accounts
-        )
-        return Around(
-            once=(once + 1) / (len(talkers) + 2), arrived=arrived, flooded=frozenset(flooded)
-        )
+        newest = len(self._arrivals) - self._since(since_s - ARRIVED_BEFORE_S)
+        arrived = [
+            at_s
+            for at_s, account in zip(self._arrivals[newest:], self._arrived[newest:], strict=True)
+            if account not in members
+        ]
+        return Around((once + 1) / (len(talkers) + 2), arrived, frozenset(flooded))
 
     def voices(
         self, lines: dict[str, int], around: Around, *, since_s: float, now_s: float
@@ -125,21 +124,24 @@ class ChatAccounts:
         known = self._accounts.get(account)
         return frozenset() if known is None else known.said
 
-    def _crowd(self, new: int, arrived: Sequence[float], *, since_s: float, now_s: float) -> float:
+    def _crowd(self, new: int, arrived: list[float], *, since_s: float, now_s: float) -> float:
         """1 where nothing is known of how many arrive in so long a time."""
         from_s = since_s - ARRIVED_BEFORE_S
         span_s = max(LEAST_SPAN_S, now_s - from_s)
         usual = [
-            bisect_left(self._arrivals, from_s - back * span_s)
-            - bisect_left(self._arrivals, from_s - (back + 1) * span_s)
+            self._since(from_s - (back + 1) * span_s) - self._since(from_s - back * span_s)
             for back in range(SPANS)
             if from_s - (back + 0.5) * span_s >= self._began_s
         ]
         if not usual:
             return 1.0
-        arriving = len(arrived) - bisect_left(arrived, from_s)
-        beyond = max(0.0, arriving - USUAL_TIMES * max(usual) - USUAL_MORE)
+        others = len(arrived) - bisect_left(arrived, from_s)
+        beyond = max(0.0, others - USUAL_TIMES * max(usual) - USUAL_MORE)
         return beyond / (beyond + max(1, new))
+
+    def _since(self, at_s: float) -> int:
+        """How many accounts were heard first since then."""
+        return len(self._arrivals) - bisect_left(self._arrivals, at_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +150,8 @@ class Around:
 
     once: float
     """Share of those who write at length that wrote one thing only, ever."""
-    arrived: Sequence[float]
-    """When each of the others was first heard, sorted."""
+    arrived: list[float]
+    """When each of the others was first heard, in order."""
     flooded: frozenset[str]
 
 

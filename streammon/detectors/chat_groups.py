@@ -141,14 +141,18 @@ class ChatMemory:
             group.add(message, skeleton)
         return [group for group in groups.values() if len(group.accounts) >= LEAST_ACCOUNTS]
 
-    def voices(self, groups: Sequence[Group], *, now_s: float) -> list[Voices]:
-        """What the accounts of each group are like, against those of the chat around them."""
-        flooded = {leader for group in groups if group.long for leader in group.leaders}
+    def voices(
+        self, groups: Sequence[Group], every: Sequence[Group], *, now_s: float
+    ) -> list[Voices]:
+        """What the accounts of each group are like, against those in none of `every`."""
+        flooded = {leader for group in every if group.long for leader in group.leaders}
         recent = (
-            (message.author_id, leader, len(leader) >= LONG_CHARACTERS)
+            (message.author_id, leader)
             for message, _, leader in self._recent
+            if len(leader) >= LONG_CHARACTERS
         )
-        around = self._accounts.around(recent, flooded=flooded)
+        since_s = min((group.start_s for group in groups), default=now_s)
+        around = self._accounts.around(recent, flooded=flooded, since_s=since_s)
         return [
             self._accounts.voices(group.accounts, around, since_s=group.start_s, now_s=now_s)
             for group in groups
@@ -233,10 +237,7 @@ def merged(groups: Iterable[Group]) -> list[Group]:
 def strongest(memory: ChatMemory, *, now_s: float) -> list[tuple[float, Group]]:
     """Each group that is still growing, with its weight; the heaviest first, then the earliest."""
     groups = merged(memory.groups())
-    voices = memory.voices(groups, now_s=now_s)
-    weighed = [
-        (weigh(group, each), group)
-        for group, each in zip(groups, voices, strict=True)
-        if group.end_s >= now_s - OVER_AFTER_S
-    ]
+    growing = [group for group in groups if group.end_s >= now_s - OVER_AFTER_S]
+    voices = memory.voices(growing, groups, now_s=now_s)
+    weighed = [(weigh(group, each), group) for group, each in zip(growing, voices, strict=True)]
     return sorted(weighed, key=lambda pair: (-pair[0], pair[1].start_s))

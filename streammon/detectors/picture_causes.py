@@ -12,8 +12,9 @@ MOST_BLACK, MOST_SLATE, MOST_FROZEN, MOST_LOOPED = 0.95, 0.9, 0.98, 0.97
 MOST_IF_NEVER_ALIVE = 0.4
 MOST_IF_NATURAL = 0.45
 MOST_IF_ALWAYS_LOOPED = 0.8
-HALF_LOOPED_S = 5.0
+HALF_LOOPED_S = 6.0
 OVERLAID_TIMES = 2.5
+CAMERA_MOVED_TIMES = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,12 @@ def _frozen(still: StillRun, times: PictureTimes, now_s: float, *, overlaid: boo
 
     A clean screen share or a slide stands still too, and a codec may take a quiet scene's noise
     away: what never lived, was put up as it is, or often stood still as long, proves little.
-    Where only the margins move, a small movement there may be all that lives: that needs longer.
+    Where only the margins move, a small movement there may be all that lives: that needs longer,
+    and so does a camera that moved and may have come to rest where all is quiet.
     """
     lasted_s = now_s - (now_s if still.since_s is None else still.since_s)
     frozen_s = times.frozen_s * (OVERLAID_TIMES if overlaid else 1.0)
+    frozen_s *= CAMERA_MOVED_TIMES if still.moved_as_a_whole else 1.0
     lived = still.seen_alive and not still.shown_anew
     if lived:
         half_s, most = max(frozen_s, 2 * still.habit_s(now_s)), MOST_FROZEN
@@ -75,6 +78,7 @@ def _frozen(still: StillRun, times: PictureTimes, now_s: float, *, overlaid: boo
             "lived_before": lived,
             "longest_still_before_s": round(still.longest_earlier_s(now_s), 2),
             "margins_move": overlaid,
+            "camera_moved": still.moved_as_a_whole,
         },
     )
 
@@ -82,28 +86,36 @@ def _frozen(still: StillRun, times: PictureTimes, now_s: float, *, overlaid: boo
 def _looped(history: PictureHistory, times: PictureTimes) -> Finding | None:
     """The same movement again, one fixed time later.
 
-    Where the repeating was seen to begin it is a replay. Where it has repeated since the stream
-    began it may be a pendulum or a flag, and when something comes back fast it proves little.
+    A replay begins in sight, or jumps at its seam, or both. Where movement is so fast that no jump
+    would show, it went on before, too, or it is uneven. What goes on smoothly where a jump would
+    show, what has repeated at one pace since the stream began or since it was set going, and what
+    comes back faster than any replay may be a pendulum, a turntable, a clock or a screen saver.
     """
-    found = recurrence_in(
-        history.moments, shortest_s=times.loop_shortest_s, natural_s=times.loop_natural_s
-    )
+    found = recurrence_in(history.moments, shortest_s=times.loop_shortest_s)
     if found is None:
         return None
-    if found.onset_seen:
-        half_s, most = HALF_LOOPED_S, MOST_LOOPED
-    elif found.natural:
-        half_s, most = HALF_LOOPED_S, MOST_IF_NATURAL
+    alive = found.lively and not found.swings
+    if found.onset_seen and (found.jumped or (alive and found.moved_before)):
+        most = MOST_LOOPED
+    elif found.back_after_s >= times.loop_natural_s and (
+        found.jumped or (alive and not found.even)
+    ):
+        most = MOST_IF_ALWAYS_LOOPED
     else:
-        half_s, most = HALF_LOOPED_S, MOST_IF_ALWAYS_LOOPED
+        most = MOST_IF_NATURAL
     return Finding(
         "looped",
-        grown(found.matched_s, half_s=half_s, most=most),
+        grown(found.matched_s, half_s=HALF_LOOPED_S, most=most),
         {
             "lag_s": found.lag_s,
             "for_s": found.matched_s,
             "distance": found.distance,
             "began_in_sight": found.onset_seen,
-            "repeats_fast": found.natural,
+            "back_after_s": found.back_after_s,
+            "jumped": found.jumped,
+            "swings": found.swings,
+            "lively": found.lively,
+            "even": found.even,
+            "moved_before": found.moved_before,
         },
     )

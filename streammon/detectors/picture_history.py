@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
 from streammon.core.types import VideoFrame
 from streammon.detectors.picture_signals import (
     REFRESH_PEAK,
+    STILL_TOUCHED,
     Change,
     Look,
     Thumb,
@@ -31,6 +33,8 @@ ALIVE_S = 3.0
 MOST_REFRESHED = 3
 """A keyframe lies between two pictures at most twice in a row; more is sensor noise."""
 EARLIER_S = 600.0
+WIDE_OF, WIDE_SHARE = 8, 0.5
+"""A camera moved when in most of the last so many changes so much of the picture did."""
 TURN_S = 2.5
 """The longest fade from one shown picture to the next."""
 SETTLED_S = 8.0
@@ -71,11 +75,15 @@ class StillRun:
     def __init__(self) -> None:
         self.since_s: float | None = None
         self.seen_alive = False
-        """Something moved, or sensor noise was there, for `ALIVE_S` without a break."""
+        """Enough moved, or sensor noise was there, for `ALIVE_S` without a break: more than a
+        cursor on a page."""
         self.shown_anew = False
         """The picture that stands still is not the one that moved: another was put up."""
+        self.moved_as_a_whole = False
+        """Before it stood still most of the picture moved: a camera that may have come to rest."""
         self._alive_since_s: float | None = None
         self._refreshed_in_a_row = 0
+        self._wide: deque[float] = deque(maxlen=WIDE_OF)
         self._earlier: deque[tuple[float, float]] = deque(maxlen=64)
 
     def longest_earlier_s(self, now_s: float) -> float:
@@ -100,16 +108,23 @@ class StillRun:
         self._refreshed_in_a_row = self._refreshed_in_a_row + 1 if change.refreshed else 0
         if change.still:
             self._alive_since_s = None
-            self.since_s = before_s if self.since_s is None else self.since_s
+            if self.since_s is None:
+                self.since_s = before_s
+                self.moved_as_a_whole = bool(self._wide) and median(self._wide) >= WIDE_SHARE
             return
-        if self._alive_since_s is None:
+        if self.since_s is None:
+            self._wide.append(change.wide)
+        if change.touched < STILL_TOUCHED:
+            self._alive_since_s = None
+        elif self._alive_since_s is None:
             self._alive_since_s = before_s
-        if now_s - self._alive_since_s >= ALIVE_S:
+        if self._alive_since_s is not None and now_s - self._alive_since_s >= ALIVE_S:
             self.seen_alive = True
         noisy_again = self._refreshed_in_a_row >= MOST_REFRESHED
         if self.since_s is not None and (change.lively or noisy_again):
             self._earlier.append((before_s, before_s - self.since_s))
             self.since_s = None
+            self._wide.clear()
 
     def _earlier_s(self, now_s: float) -> list[float]:
         return [lasted for ended_s, lasted in self._earlier if ended_s >= now_s - EARLIER_S]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -30,6 +30,13 @@ the first two within a group of pictures, and less than the others where a keyfr
 SPILL_TOUCHED = 0.02
 SPILL_SPREAD = 0.1
 """What a codec lets spill from a moving margin into a picture that stands still beside it."""
+LIGHT_SPREAD = 0.3
+LIGHT_LEAST_SHARE = 0.3
+"""Light is taken out of a change of so many levels where that explains so much of it."""
+MOST_LIGHT = 2.0
+"""More than so much brighter, or darker, is another picture."""
+MOVED_LEVELS = 3
+"""A cell that changes by so much has moved: noise is averaged away in it."""
 MARGIN = 0.2
 """Share of the height, above and below, in which clocks, tickers and marks are drawn."""
 DARK_LEVEL = 24
@@ -60,6 +67,8 @@ class Change:
     """Largest change of any cell, in levels: small local movement shows here."""
     spread: float
     """Mean change of all cells, in levels."""
+    wide: float = 0.0
+    """Share of cells that moved."""
 
     @property
     def still(self) -> bool:
@@ -98,11 +107,12 @@ def look_at(image_rgb: NDArray[np.uint8]) -> Look:
 
 
 def change_between(before: Look, after: Look) -> Change | None:
-    """How much changed; `None` when the pictures differ in size."""
+    """How much changed besides the light; `None` when the pictures differ in size."""
     if before.fine.shape != after.fine.shape:
         return None
-    moved = cv2.absdiff(before.fine, after.fine) >= TOUCHED_LEVELS
-    return _change(moved, cv2.absdiff(before.cells, after.cells))
+    before_fine, before_cells = _lit_as(before, after)
+    moved = cv2.absdiff(before_fine, after.fine) >= TOUCHED_LEVELS
+    return _change(moved, cv2.absdiff(before_cells, after.cells))
 
 
 def change_inside(before: Look, after: Look) -> Change | None:
@@ -110,10 +120,40 @@ def change_inside(before: Look, after: Look) -> Change | None:
     if before.fine.shape != after.fine.shape:
         return None
     fine, cells = (_inside(each.shape[0]) for each in (after.fine, after.cells))
-    moved = cv2.absdiff(before.fine[fine], after.fine[fine]) >= TOUCHED_LEVELS
-    change = _change(moved, cv2.absdiff(before.cells[cells], after.cells[cells]))
+    inside = [
+        replace(look, fine=look.fine[fine], cells=look.cells[cells]) for look in (before, after)
+    ]
+    before_fine, before_cells = _lit_as(*inside)
+    moved = cv2.absdiff(before_fine, inside[1].fine) >= TOUCHED_LEVELS
+    change = _change(moved, cv2.absdiff(before_cells, inside[1].cells))
     spill = change.touched <= SPILL_TOUCHED and change.spread <= SPILL_SPREAD
     return Change(0.0, 0.0, 0.0) if spill and change.peak <= REFRESH_PEAK else change
+
+
+def _lit_as(before: Look, after: Look) -> tuple[Grey, Grey]:
+    """The picture before, fine and in cells, in the light and haze of the one after.
+
+    Clouds, a lamp and the camera's own exposure change all of a picture by one gain and one
+    offset: that is neither movement nor life. What is explained no better so is left as it is.
+    """
+    old, new = before.cells.astype(np.float32), after.cells.astype(np.float32)
+    apart = float(np.abs(new - old).mean())
+    if apart < LIGHT_SPREAD:
+        return before.fine, before.cells
+    old_mean, new_mean = float(old.mean()), float(new.mean())
+    old -= old_mean
+    power = float(np.vdot(old, old))
+    gain = float(np.vdot(old, new - new_mean)) / power if power > 0 else 1.0
+    left = float(np.abs(new - new_mean - gain * old).mean())
+    if not 1 / MOST_LIGHT <= gain <= MOST_LIGHT or left > (1 - LIGHT_LEAST_SHARE) * apart:
+        return before.fine, before.cells
+    offset = new_mean - gain * old_mean
+    return _relit(before.fine, gain, offset), _relit(before.cells, gain, offset)
+
+
+def _relit(grey: Grey, gain: float, offset: float) -> Grey:
+    table = np.clip(np.rint(gain * np.arange(256) + offset), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(grey, table), np.uint8)
 
 
 def _inside(rows: int) -> slice:
@@ -123,7 +163,8 @@ def _inside(rows: int) -> slice:
 
 def _change(moved: NDArray[np.bool_], cells: NDArray[Any]) -> Change:
     touched = float(np.count_nonzero(moved) / moved.size)
-    return Change(touched, peak=float(cells.max()), spread=float(cells.mean()))
+    wide = float(np.count_nonzero(cells >= MOVED_LEVELS) / cells.size)
+    return Change(touched, peak=float(cells.max()), spread=float(cells.mean()), wide=wide)
 
 
 def likeness(one: Thumb, other: Thumb) -> float:

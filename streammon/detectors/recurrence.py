@@ -33,8 +33,26 @@ LEAST_SHARE = 0.6
 LEAST_MOVING = 0.6
 NATURAL = 1.5
 """What comes back within this many times the distance of a replay may move so by nature."""
-LEAST_UNLIKE_S = 2.0
+LEAST_UNLIKE_S = 3.5
+UNLIKE = 0.5
+"""So far, as a share of the usual distance, pictures are that show different moments."""
 MOSTLY = 0.75
+LEFT = 1.75
+"""Movement that has gone so many times as far as would be near can come back."""
+SWINGING = 0.45
+"""How near fast movement comes to where it was, as a share of the usual distance: the straight
+lines between samples leave it no nearer."""
+JUMP_TIMES = 3.0
+JUMP_SLOWLY_TIMES = 2.5
+JUMP = 0.4
+"""A jump is so many times as far as the steps on both sides of it, and so much of the usual."""
+BESIDE_S = (1.0, 4.0)
+EVEN = 0.35
+"""Of movement at one pace the slow steps are at least such a share of the fast ones."""
+MOVED_BEFORE = 0.3
+"""What moved before a replay began moved at least by such a share of what moves since."""
+LIVELY = 0.5
+"""Where a second of movement goes so far, as a share of the usual distance, no jump can be seen."""
 LEAST_CONTRAST_LEVELS = 2.0
 
 Pictures = NDArray[np.float32]
@@ -50,17 +68,26 @@ class Recurrence:
     """Median distance to the old pictures as a share of the usual one."""
     onset_seen: bool
     """Earlier, the same time ago, the picture was another: it did not always repeat."""
-    natural: bool
-    """Something repeats faster than any replay would: a pendulum, a flag, a fan."""
+    back_after_s: float
+    """After how long it comes back at the earliest; as `lag_s` where it does so no earlier."""
+    swings: bool
+    """It comes back, or nearly, sooner than any replay would: a pendulum, a flag, a fan."""
+    jumped: bool
+    """Somewhere in the last round the picture jumped, by a cut or within about a second, as at the
+    seam of a replay. What moves so by nature goes on and on."""
+    lively: bool
+    """The movement is so fast that a jump would not show."""
+    even: bool
+    """It goes at one pace, as machines and screen savers do, and nobody who is alive."""
+    moved_before: bool
+    """What was seen before moved as well: a turntable that is set going did not."""
 
 
-def recurrence_in(
-    moments: Sequence[Moment], *, shortest_s: float, natural_s: float
-) -> Recurrence | None:
+def recurrence_in(moments: Sequence[Moment], *, shortest_s: float) -> Recurrence | None:
     """The replay that is going on at the end of `moments`, if one is.
 
-    Nothing is found in a picture without movement, nor where movement never comes back. Lags
-    below `shortest_s` are not looked at; movement that repeats within `natural_s` is marked.
+    Nothing is found in a picture without movement, nor where movement never comes back, nor at
+    lags below `shortest_s`; but whether it came back sooner is told.
     """
     times = np.array([moment.at_s for moment in moments])
     if len(times) < RECENT[-1] + 4:
@@ -74,31 +101,101 @@ def recurrence_in(
     distance, usual = _distances(times, pictures, asked=asked, step_s=step_s)
     if usual < LEAST_MOTION_LEVELS:
         return None
-    second = max(1, round(1.0 / step_s))
-    own = _apart(pictures[asked], pictures[np.maximum(asked - second, 0)])
+    seen = _Seen(times, pictures, step_s, usual)
+    own = seen.steps_to(asked)
     moving = own >= max(LEAST_MOTION_LEVELS, 0.2 * usual)
-    distance[:, : max(2, int(shortest_s / step_s))] = np.inf
+    shortest = max(2, int(shortest_s / step_s))
     for count in RECENT:
         if count > len(asked) or moving[-count:].mean() < LEAST_MOVING:
             continue
-        limit = min(NEAR * usual, NEAR_OWN * float(np.median(own[-count:])))
+        own_1s = float(np.median(own[-count:]))
+        limit = min(NEAR * usual, NEAR_OWN * own_1s)
         middle = np.median(distance[-count:], axis=0)
         share = (distance[-count:] < limit).mean(axis=0)
-        best = int(np.argmax(share))
-        if share[best] < LEAST_SHARE or middle[best] >= limit:
-            continue
-        back = _looking_back(times, pictures, lag_s=(best + 0.5) * step_s)
-        fast = middle[: int(natural_s / step_s)]
-        unlike = np.isfinite(back.distance) & (back.distance > 2 * limit)
-        before = unlike[: -count * stride]
-        return Recurrence(
-            lag_s=round(float(np.median(back.lag_s[asked[-count:]])), 2),
-            matched_s=round(count * stride * step_s, 2),
-            distance=round(float(middle[best]) / usual, 3),
-            onset_seen=_lasting(before, least=max(1, round(LEAST_UNLIKE_S / step_s))),
-            natural=float(fast.min(initial=np.inf)) < NATURAL * limit,
-        )
+        best = shortest + int(np.argmax(share[shortest:]))
+        if share[best] >= LEAST_SHARE and middle[best] < limit:
+            match = _Match(count * stride, asked[-count:], best, limit, own_1s, middle)
+            return _described(seen, match, shortest=shortest)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    times: NDArray[np.float64]
+    pictures: Pictures
+    step_s: float
+    usual: float
+
+    def steps_to(self, at: NDArray[np.intp]) -> Pictures:
+        """How far each of these pictures is from the one a second before."""
+        second = max(1, round(1.0 / self.step_s))
+        return _apart(self.pictures[at], self.pictures[np.maximum(at - second, 0)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    recent: int
+    """So many of the newest pictures were there before."""
+    asked: NDArray[np.intp]
+    column: int
+    limit: float
+    own_1s: float
+    """How far pictures a second apart are from each other."""
+    middle: Pictures
+    """The median distance at each lag."""
+
+
+def _described(seen: _Seen, match: _Match, *, shortest: int) -> Recurrence:
+    times, pictures, step_s, usual = seen.times, seen.pictures, seen.step_s, seen.usual
+    lag_s, matched_s = (match.column + 0.5) * step_s, match.recent * step_s
+    back = _looking_back(times, pictures, lag_s=lag_s)
+    unlike = np.isfinite(back.distance) & (back.distance > max(2 * match.limit, UNLIKE * usual))
+    before = unlike[: -match.recent]
+    # What was shown the lag before the pictures that were still others: how it was until then.
+    until_then = np.searchsorted(times, times[: len(before)][before] - lag_s)
+    moved_1s = float(np.median(seen.steps_to(until_then))) if len(until_then) else 0.0
+    round_from = int(np.searchsorted(times, times[-1] - lag_s - matched_s))
+    middle = match.middle
+    back_at = _back_after(middle, near=NATURAL * match.limit, at=match.column)
+    return Recurrence(
+        lag_s=round(float(np.median(back.lag_s[match.asked])), 2),
+        matched_s=round(matched_s, 2),
+        distance=round(float(middle[match.column]) / usual, 3),
+        onset_seen=_lasting(before, least=max(1, round(LEAST_UNLIKE_S / step_s))),
+        back_after_s=round(step_s * (0.5 + back_at), 2),
+        swings=_back_after(middle, near=SWINGING * usual, at=shortest) < shortest,
+        jumped=_jumped(pictures[round_from:], step_s=step_s, usual=usual),
+        lively=match.own_1s >= LIVELY * usual,
+        even=_even(pictures[-match.recent :]),
+        moved_before=moved_1s >= MOVED_BEFORE * match.own_1s,
+    )
+
+
+def _back_after(middle: Pictures, *, near: float, at: int) -> int:
+    """The first column at which what had gone away is near again; `at` where none before it is."""
+    gone = np.flatnonzero(np.isfinite(middle[:at]) & (middle[:at] > LEFT * near))
+    if not len(gone):
+        return at
+    back = np.flatnonzero(middle[gone[0] : at] < near)
+    return int(gone[0] + back[0]) if len(back) else at
+
+
+def _even(pictures: Pictures) -> bool:
+    slow, fast = np.quantile(_apart(pictures[1:], pictures[:-1]), (0.1, 0.9))
+    return bool(slow >= EVEN * fast)
+
+
+def _jumped(pictures: Pictures, *, step_s: float, usual: float) -> bool:
+    """Whether one step, or the steps of one second, went far beyond those on both sides."""
+    near, far = (max(1, round(each / step_s)) for each in BESIDE_S)
+    for steps, times in ((1, JUMP_TIMES), (near, JUMP_SLOWLY_TIMES)):
+        went = _apart(pictures[steps:], pictures[:-steps])
+        for at in np.flatnonzero(went >= JUMP * usual):
+            sides = went[max(0, at - far) : max(0, at - near)], went[at + near + 1 : at + far + 1]
+            beside = [float(np.median(side)) for side in sides if len(side)]
+            if beside and went[at] >= times * max(beside):
+                return True
+    return False
 
 
 def _lasting(unlike: NDArray[np.bool_], *, least: int) -> bool:

@@ -29,11 +29,11 @@ def judge(
     flooded: Sequence[str] = (FLOODED,),
 ) -> Voices:
     """Each bot says each flooded text once, each of the others a sentence of its own."""
-    recent = [(name, text, True) for name in bots for text in flooded]
-    recent += [(name, f"{name} says 0", True) for name in others]
-    for number, (name, text, _) in enumerate(recent):
+    recent = [(name, text) for name in bots for text in flooded]
+    recent += [(name, f"{name} says 0") for name in others]
+    for number, (name, text) in enumerate(recent):
         accounts.hear(name, text, at_s=FROM_S + 20 * number / len(recent))
-    around = accounts.around(recent, flooded=set(flooded))
+    around = accounts.around(recent, flooded=set(flooded), since_s=FROM_S)
     return accounts.voices(dict.fromkeys(bots, len(flooded)), around, since_s=FROM_S, now_s=NOW_S)
 
 
@@ -71,8 +71,8 @@ def test_before_anything_is_known_of_arrivals_a_crowd_is_assumed() -> None:
 def test_accounts_that_say_many_things_are_people_and_their_lines_are_no_repetition() -> None:
     accounts = ChatAccounts(most=1_000)
     others = regulars(accounts, texts=MOST_TEXTS + 1)
-    recent = [(name, FLOODED, True) for name in others]
-    around = accounts.around(recent, flooded={FLOODED})
+    recent = [(name, FLOODED) for name in others]
+    around = accounts.around(recent, flooded={FLOODED}, since_s=FROM_S)
     voices = accounts.voices(dict.fromkeys(others, 9), around, since_s=FROM_S, now_s=NOW_S)
     assert (voices.new, voices.people, voices.again) == (0.0, 1.0, 1.0)
 
@@ -91,4 +91,4 @@ def test_only_so_many_accounts_are_remembered() -> None:
     for number in range(500):
         accounts.hear(f"u{number}", "hello", at_s=float(number))
     assert len(accounts) == 50
-    assert len(accounts._arrivals) <= 100
+    assert len(accounts._arrivals) == len(accounts._arrived) <= 100

@@ -153,5 +153,5 @@ def test_accounts_that_say_a_few_flooded_texts_in_turn_are_new_all_the_same() ->
     kept = memory(before + turns, now_s=90.0)
     (group,) = groups = merged(group for group in kept.groups() if group.long)
     assert len(group.messages) == 16
-    (voices,) = kept.voices(groups, now_s=90.0)
+    (voices,) = kept.voices(groups, groups, now_s=90.0)
     assert (voices.new, voices.people, voices.again) == (1.0, 0.0, 4.0)

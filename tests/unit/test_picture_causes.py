@@ -71,3 +71,13 @@ def test_a_picture_that_was_put_up_proves_little_however_long_it_stands() -> Non
     found = picture_findings(history(moving(20) + [room()] * 60), TIMES)[0]
     assert found.confidence <= MOST_IF_NEVER_ALIVE
     assert found.details["lived_before"] is False
+
+
+def test_after_a_camera_moved_stillness_takes_longer_to_count() -> None:
+    panned = [np.roll(room(), 9 * number, axis=1) for number in range(16)]
+    after = picture_findings(history(panned + [panned[-1]] * 12), TIMES)[0]
+    without = picture_findings(history(moving(16) + [moving(16)[-1]] * 12), TIMES)[0]
+    assert after.details["camera_moved"]
+    assert after.confidence < 0.2 < 0.7 < without.confidence
+    longer = picture_findings(history(panned + [panned[-1]] * 40), TIMES)[0]
+    assert longer.confidence > 0.8

@@ -105,3 +105,23 @@ def test_once_is_no_habit() -> None:
     now_s = 40 * STEP_S
     assert once.still.habit_s(now_s) == once.still.longest_earlier_s(now_s) / 2 > 0
     assert twice.still.habit_s(now_s) == twice.still.longest_earlier_s(now_s)
+
+
+def test_a_cursor_on_a_page_is_no_life() -> None:
+    def page(number: int) -> Picture:
+        picture = room().copy()
+        picture[100:116, 40 + 25 * number : 50 + 25 * number] = 0
+        return picture
+
+    kept = history([page(number) for number in range(20)] + [page(19)] * 8)
+    assert kept.still.since_s == 19 * STEP_S
+    assert not kept.still.seen_alive
+
+
+def test_a_camera_that_moved_as_a_whole_is_told_from_things_that_moved() -> None:
+    def pan(number: int) -> Picture:
+        return np.roll(room(), 9 * number, axis=1)
+
+    panned = history([pan(number) for number in range(16)] + [pan(15)] * 6)
+    assert panned.still.moved_as_a_whole
+    assert not history(moving(16) + [moving(16)[-1]] * 6).still.moved_as_a_whole

@@ -74,3 +74,22 @@ def test_noise_touches_pixels_and_movement_peaks() -> None:
 
 def test_pictures_of_two_sizes_cannot_be_compared() -> None:
     assert change_between(look_at(room()), look_at(room()[:180, :300])) is None
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(0.7, 0.0), (1.3, 0.0), (0.9, 18.0), (1.0, -9.0)])
+def test_light_and_haze_over_the_whole_picture_are_no_change(gain: float, offset: float) -> None:
+    lit = np.asarray(np.clip(0.7 * room() + 20, 0, 255), np.uint8)
+    relit = np.asarray(np.clip(np.rint(gain * lit + offset), 0, 255), np.uint8)
+    change = change_between(look_at(lit), look_at(relit))
+    assert change is not None
+    assert change.still
+
+
+def test_who_moves_in_changing_light_is_seen_to_move_and_another_picture_is_no_light() -> None:
+    darker = np.asarray(0.8 * head(9.0), np.uint8)
+    moved = change_between(look_at(head(4.0)), look_at(darker))
+    other = change_between(look_at(room(4)), look_at(room(7)))
+    assert moved is not None
+    assert other is not None
+    assert moved.lively
+    assert moved.wide < 0.5 < other.wide

@@ -36,7 +36,7 @@ def glimpses(
 
 
 def search(seen: list[Moment]) -> Recurrence | None:
-    return recurrence_in(seen, shortest_s=3.0, natural_s=10.0)
+    return recurrence_in(seen, shortest_s=3.0)
 
 
 def replayed(from_s: float, lag_s: float) -> Callable[[float], float]:
@@ -57,6 +57,7 @@ def test_a_replay_is_found_at_its_length_or_a_multiple(lag_s: float, speed: floa
     assert found.lag_s == pytest.approx(rounds * lag_s, abs=0.25)
     assert found.distance < 0.35
     assert found.onset_seen
+    assert found.moved_before
 
 
 def test_it_is_found_soon_after_it_began_and_gains_with_time() -> None:
@@ -69,14 +70,33 @@ def test_it_is_found_soon_after_it_began_and_gains_with_time() -> None:
     assert after[6].matched_s < after[13].matched_s == 12.0
 
 
-def test_what_only_repeated_from_the_start_has_no_onset() -> None:
-    found = search(glimpses(lambda at_s: at_s % 12.0, 120))
+def test_what_only_repeated_from_the_start_has_no_onset_but_jumps_at_its_seam() -> None:
+    found = search(glimpses(lambda at_s: 0.3 * (at_s % 12.0), 240, step_s=0.25))
     assert found is not None
     assert not found.onset_seen
-    assert not found.natural
+    assert found.jumped
+    assert found.back_after_s > 10.0
     fast = search(glimpses(lambda at_s: at_s % 4.0, 120))
     assert fast is not None
-    assert fast.natural
+    assert fast.back_after_s < 5.0
+
+
+def swinging(period_s: float, *, from_s: float = 0.0) -> Callable[[float], float]:
+    return lambda at_s: 0.2 * period_s * np.sin(2 * np.pi * max(0.0, at_s - from_s) / period_s)
+
+
+@pytest.mark.parametrize("from_s", [0.0, 25.0])
+def test_what_goes_to_and_fro_by_nature_never_jumps(from_s: float) -> None:
+    found = search(glimpses(swinging(8.0, from_s=from_s), 240, step_s=0.25))
+    assert found is not None
+    assert not found.jumped
+    assert not found.moved_before
+
+
+def test_a_swing_comes_back_sooner_than_any_replay() -> None:
+    found = search(glimpses(swinging(2.4), 240, step_s=0.25))
+    assert found is not None
+    assert found.swings
 
 
 @pytest.mark.parametrize(
