@@ -59,6 +59,11 @@ FOLDS = {
 }
 
 
+def is_own(system: str) -> bool:
+    """Whether these are copies by `vocoders/`."""
+    return system.startswith((*OWN, *OWN_UNTRAINED))
+
+
 def without_own_vocoders(clips: Sequence[Clip]) -> list[Clip]:
     """The clips that were there before the small vocoders."""
-    return [clip for clip in clips if not clip.system.startswith((*OWN, *OWN_UNTRAINED))]
+    return [clip for clip in clips if not is_own(clip.system)]

@@ -12,6 +12,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from streammon.detectors.models.vocoder_cnn import VocoderCnn
+from streammon.detectors.weights import read_weights
 from training.voice_spoof.augment import Distortion
 from training.voice_spoof.clips import (
     Clip,
@@ -34,6 +36,7 @@ PEAK_RATE = 3e-3
 WEIGHT_DECAY = 1e-3
 AVERAGE = 0.998
 SMOOTHING = 0.05
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def fit(
@@ -46,6 +49,7 @@ def fit(
     device: str = "cpu",
     label: str = "train",
     network: Callable[[], nn.Module] = VocoderCnn,
+    peak_rate: float = PEAK_RATE,
 ) -> nn.Module:
     """A network trained on these clips: one learning-rate cycle, weights averaged over steps.
 
@@ -55,9 +59,8 @@ def fit(
     torch.manual_seed(seed)
     place = torch.device(device)
     model = network().to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    following = torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE)  # type: ignore[no-untyped-call]
-    average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=following, use_buffers=True)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=WEIGHT_DECAY)
+    average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=averaged, use_buffers=True)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=peak_rate, weight_decay=WEIGHT_DECAY)
     sampler = Sampler(clips, batch=batch, rng=np.random.default_rng(seed))
     distort = Distortion(seed=seed, device=place)
     loss_of = nn.BCEWithLogitsLoss()
@@ -68,7 +71,7 @@ def fit(
         done = max(step / steps, spent / minutes)
         if done >= 1.0:
             break
-        optimiser.param_groups[0]["lr"] = PEAK_RATE * pace(done)
+        optimiser.param_groups[0]["lr"] = peak_rate * pace(done)
         crops, labels, shared = (torch.from_numpy(part).to(place) for part in sampler.draw())
         with torch.no_grad():
             heard = distort(crops, shared)
@@ -92,6 +95,20 @@ def fit(
     return trained.eval()
 
 
+def averaged(mean: Tensors, newest: Tensors, count: Tensor | int) -> None:
+    """Lets `mean` follow: over the last steps while there are few, then with `AVERAGE`."""
+    decay = min(AVERAGE, (1 + int(count)) / (10 + int(count)))
+    follow = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    follow(mean, newest, count)
+
+
+def continued(weights: Path) -> VocoderCnn:
+    """The network of a weight file, to be trained on."""
+    model = VocoderCnn()
+    read_weights(weights, sha256=None).into(model)
+    return model
+
+
 def pace(done: float) -> float:
     """Share of the peak rate after `done` (0..1) of the training: up over 5 %, then a cosine."""
     return done / 0.05 if done < 0.05 else 0.5 * (1 + math.cos(math.pi * (done - 0.05) / 0.95))
@@ -113,6 +130,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--first", type=Path, help="weights to go on from")
+    parser.add_argument("--peak-rate", type=float, default=PEAK_RATE)
     parser.add_argument("--left-out", type=Path, help="folder of `compare run`, to calibrate by")
     settings = parser.parse_args()
     torch.set_num_threads(settings.threads)
@@ -129,6 +148,8 @@ def main() -> None:
         batch=settings.batch,
         seed=settings.seed,
         device=settings.device,
+        network=partial(continued, settings.first) if settings.first else VocoderCnn,
+        peak_rate=settings.peak_rate,
     ).cpu()
     dev = [clip for clip in clips if clip.split == "dev"]
     left_out = None

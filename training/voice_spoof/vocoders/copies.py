@@ -59,7 +59,7 @@ UNTRAINED: dict[str, Vocoder] = {
     "gl-mel128": MelGriffinLim(MelSetting(128, 1024, 256, 8_000.0), rounds=32),
     "gl-mel60": MelGriffinLim(MelSetting(60, 512, 128, 7_600.0), rounds=10),
 }
-UNTRAINED_SHARE = 0.2
+UNTRAINED_SHARE = 0.15
 
 
 def vocoders(folder: Path) -> Iterator[tuple[str, Vocoder, float]]:

@@ -34,7 +34,7 @@ class Recipe:
     adversary_from: float = 1.0
     """Part of the training after which the adversary is asked; 1: never."""
     minutes: float = 2.5
-    share: float = 0.5
+    share: float = 0.25
 
 
 RECIPES: dict[str, Recipe] = {
@@ -60,7 +60,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "diffusion": Recipe(
         lambda: Diffusion(MelSetting(80, 1024, 256, 8_000.0), width=48, layers=8),
-        PROMPTS_AND_DIGITS, seed=6, share=0.35, minutes=3.5,
+        PROMPTS_AND_DIGITS, seed=6, share=0.15, minutes=3.5,
     ),
     "flow": Recipe(
         lambda: Flow(MelSetting(80, 1024, 256, 8_000.0), width=32, layers=4, flows=4),
@@ -68,6 +68,6 @@ RECIPES: dict[str, Recipe] = {
     ),
     "spectrogram": Recipe(
         lambda: Spectrogram(MelSetting(80, 1024, 200, 8_000.0), width=128, blocks=3, rounds=20),
-        PROMPTS_AND_DIGITS, seed=8, minutes=1.0, share=0.35,
+        PROMPTS_AND_DIGITS, seed=8, minutes=1.0, share=0.15,
     ),
 }  # fmt: skip
