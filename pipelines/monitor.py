@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from streammon.alerts.incidents import IncidentBook
 from streammon.config import MonitorConfig
 from streammon.core.ports import Clock
-from streammon.core.types import Alert, DetectionResult
+from streammon.core.types import Alert, DetectionResult, Item
 from streammon.evidence.store import SnapshotStore
 from streammon.flow.channel import Channel, WhenFull
 from streammon.flow.supervise import until
+from streammon.pipelines.attention import Attention
 from streammon.pipelines.building import Parts
 from streammon.pipelines.figures import Figures
 from streammon.pipelines.health import HealthBoard
@@ -25,6 +26,7 @@ from streammon.pipelines.pictures import Pictures
 from streammon.pipelines.roster import LiveRoster, watch_all
 from streammon.pipelines.routing import Routes
 from streammon.pipelines.status import Status
+from streammon.pipelines.streams import Stream
 from streammon.pipelines.tending import Tending
 from streammon.scheduler.runner import Scheduler
 from streammon.sinks.outbox import Outbox
@@ -70,6 +72,7 @@ class Monitor:
         )
         self._streams = watch_all(parts.sources, self._scheduler)
         self._entrances = parts.entrances
+        self.attention = Attention()
         self._outlets = _outlets(
             parts, outbox, self._board, clock=clock, hub=hub, metrics=metrics
         )
@@ -162,9 +165,9 @@ class Monitor:
     async def _ingest(self) -> None:
         ingest = Ingest(
             clock=self._clock,
-            demand=self._scheduler.demand,
+            demand=lambda name: self.attention.demand(name, self._scheduler.demand(name)),
             reporter=lambda name: self._board.reporter(f"stream:{name}", name),
-            take=self._routes.take,
+            take=self._take,
         )
         roster = LiveRoster(
             self._streams,
@@ -176,6 +179,10 @@ class Monitor:
             metrics=self._metrics,
         )
         await ingest.run(tuple(self._streams.values()), self._entrances, roster)
+
+    def _take(self, stream: Stream, item: Item) -> None:
+        self._routes.take(stream, item)
+        self.attention.saw(item)
 
     async def _infer(self) -> None:
         try:

@@ -77,15 +77,15 @@ def scene(kind: str, seed: int) -> Scene:
         tint=10 ** random.uniform(-3.0, -1.8),
         white_balance=random.uniform(0.0, 0.5),
     )
-    changes: dict[str, Any] = {
+    changes: dict[str, dict[str, Any]] = {
         "lit face": {},
         "lit face, bright room": {"strength": 10 ** random.uniform(-4.0, -2.6)},
         "unlit replay": {"lights": None},
         "replay of another challenge": {"lights": order(random, STEPS)},
         "delayed replay": {"delay_s": random.uniform(2.4, 3.6)},
         "constant face": {"still": True},
-    }[kind]
-    return replace(usual, **changes)
+    }
+    return replace(usual, **changes[kind])
 
 
 KINDS = (

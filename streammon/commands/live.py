@@ -22,6 +22,8 @@ from streammon.pipelines import building
 from streammon.pipelines.detect import Panel
 from streammon.pipelines.monitor import Monitor
 from streammon.server.app import build_app
+from streammon.server.call_guard import CallGuard
+from streammon.server.challenging import Challenges
 from streammon.server.detecting import LIMITS, Detecting
 from streammon.server.serve import serving
 from streammon.server.whip import Whip
@@ -149,6 +151,8 @@ async def _monitor(
                 config.server,
                 detecting=detecting,
                 publishing=publishing,
+                challenges=Challenges(monitor.attention, clock),
+                calls=CallGuard(config, parts.entrances),
             )
             url = await stack.enter_async_context(serving(app, config.server))
             announce(url)

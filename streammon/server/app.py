@@ -13,6 +13,9 @@ from streammon import __version__
 from streammon.config import ServerConfig
 from streammon.pipelines.view import MonitorView
 from streammon.server.api import build_routes
+from streammon.server.call_guard import CallGuard, build_guard_routes
+from streammon.server.challenge import build_challenge_routes, challenge_socket
+from streammon.server.challenging import Challenges
 from streammon.server.detect_api import build_detect_routes
 from streammon.server.detecting import Detecting
 from streammon.server.guard import Guard
@@ -37,11 +40,14 @@ def build_app(
     *,
     detecting: Detecting | None = None,
     publishing: Whip | None = None,
+    challenges: Challenges | None = None,
+    calls: CallGuard | None = None,
 ) -> FastAPI:
     """The ASGI application for `serving`; it asks `view` and holds no state of its own.
 
     With `detecting`, content is judged at `/detect`; with `publishing`, streams are taken at
-    `/whip`.
+    `/whip`; with `challenges`, callers are verified at `/challenge`;
+    with `calls`, a person watches one at `/guard`.
     """
     app = FastAPI(
         title="streammon",
@@ -58,6 +64,11 @@ def build_app(
         app.include_router(build_detect_routes(detecting, settings.token))
     if publishing is not None:
         app.router.routes.extend(publishing.routes())
+    if challenges is not None:
+        app.include_router(build_challenge_routes(challenges, view))
+        app.router.routes.append(challenge_socket(challenges))
+    if calls is not None:
+        app.include_router(build_guard_routes(calls))
     app.router.routes.append(WebSocketRoute("/ws", sockets.serve, name="events"))
     _add_pages(app)
     return app

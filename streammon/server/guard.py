@@ -7,7 +7,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streammon.server import detect_api, whip
+from streammon.server import call_guard, challenge, detect_api, whip
 from streammon.server.auth import bearer_allowed, host_allowed
 from streammon.server.detecting import LIMITS
 
@@ -15,7 +15,7 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_QUERY_BYTES = 4 * 1024
 CONTENT_BODIES = {("POST", detect_api.PATH): LIMITS.bytes}
 """Requests that bring content, and how much of it."""
-OPEN_PATHS = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
+OPEN_PATHS = frozenset({"/", call_guard.PATH, "/health", "/ready", "/docs", "/openapi.json"})
 """Hold no data of the streams. Everything else needs the token, new routes included."""
 OPEN_FOLDER = "/static/"
 
@@ -30,6 +30,7 @@ _SECURITY = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+_MAY_SHARE = "camera=(self), microphone=(self), display-capture=(self), geolocation=()"
 
 
 class Guard:
@@ -92,12 +93,16 @@ def _is_open(path: str) -> bool:
 
 
 def _checks_itself(path: str) -> bool:
-    """Publishers may have tokens of their own, and browsers ask first without any."""
-    return path.startswith(whip.PREFIX)
+    """Publishers may have tokens of their own, and browsers ask first without any; a caller has
+    nothing but the link.
+    """
+    return path.startswith((whip.PREFIX, challenge.PREFIX))
 
 
 def _secure(headers: MutableHeaders, *, path: str) -> None:
     for name, value in _SECURITY.items():
         headers[name] = value
+    if path == call_guard.PATH:
+        headers["Permissions-Policy"] = _MAY_SHARE
     # The page's files are asked for again each time, and answered "not modified" by their ETag.
     headers.setdefault("Cache-Control", "no-cache" if _is_open(path) else "no-store")
