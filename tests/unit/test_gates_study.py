@@ -28,7 +28,7 @@ SOME = [
     *asked(fake=True, gate=None, counting=60, others=40),
     *asked(fake=False, gate="noise", counting=30, others=20),
     *asked(fake=True, gate="noise", counting=20, others=30),
-    *asked(fake=False, gate="rumble", counting=5, others=0),
+    *asked(fake=False, gate="rumble", counting=5, others=20),
     *asked(fake=True, gate="rumble", counting=60, others=0),
 ]
 
@@ -70,7 +70,7 @@ def test_the_report_is_a_table_of_gates_and_one_of_what_was_asked() -> None:
     tables = [line for line in lines if line.startswith("|")]
     assert len({line.count("|") for line in tables[:4]}) == 1
     assert tables[2].startswith("| noise | 50, 60.0% [46.2%, 72.4%] | 50, 40.0% [27.6%, 53.8%] |")
-    assert lines[-1] == "| speech | 55 of 155; 10 of 100 | 110 of 210; 60 of 100 |"
+    assert lines[-1] == "| speech | 75 of 175; 10 of 100 | 110 of 210; 60 of 100 |"
 
 
 def test_speech_is_mistreated_as_it_is_said(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from streammon.evaluation.bootstrap import share_interval
 
 COUNTS = 0.6
+FEW = 20
+"""Real windows turned away, or twice the windows that count among those: fewer say little."""
 COLUMNS = (
     "turned away because",
     "real windows, that would count",
@@ -95,7 +97,8 @@ def verdict(real: Worth, fake: Worth) -> str:
     if alarms == found:
         return "as many of both"
     earns = "yes" if alarms > found else "no"
-    return f"{earns}, of few" if real.counted + fake.counted < 10 else earns
+    few = real.turned < FEW or real.counted + fake.counted < FEW / 2
+    return f"{earns}, of few" if few else earns
 
 
 def report(name: str, asked: Iterable[Asked]) -> Iterator[str]:
