@@ -1,0 +1,163 @@
+// What each detector says of the call, gathered: how it stands, in words, with what would help.
+
+import { h, setAttribute, setChildren, setHidden, setText } from "./dom.js";
+import { ago } from "./format.js";
+import { Series } from "./history.js";
+import { adviceFor, levelWord, nameOf, settles, tally } from "./guard_words.js";
+
+const KEEP_MS = 600_000;
+const MOST_WINDOWS = 1_200;
+const MOST_CHECKS = 48; // participants come and go
+const SUSPECT = 0.6; // from here on a window counts against the stream: docs/detection-to-alert.md
+const STRONG = 0.88; // two nats: worth a word by itself
+const FRESH_MS = 8_000; // how long a scored window stands for what is now
+const RANK = { alert: 4, rising: 3, calm: 2, unsure: 1, waiting: 0 };
+
+/** One detector on one thing: the voice, the picture, one participant's face. */
+class Check {
+  constructor({ detector, kind, modality, participant }) {
+    Object.assign(this, { detector, kind, modality, participant });
+    this.points = new Series(MOST_WINDOWS, KEEP_MS); // as the wall's Timeline takes them
+    this.newest = null;
+    this.scored = this.likely = this.lastsS = 0;
+    this.rising = this.countedBefore = false;
+  }
+
+  take(result, at) {
+    this.newest = result;
+    this.at = at;
+    const { confidence } = result;
+    this.points.push({ at, value: confidence, flagged: result.is_ai_generated === true });
+    if (confidence === null) return;
+    this.scored += 1;
+    const counts = confidence >= SUSPECT;
+    if (counts) this.likely += 1;
+    this.rising = counts && (this.countedBefore || confidence >= STRONG);
+    this.countedBefore = counts;
+    const fromS = this.epoch === result.epoch ? Math.max(result.start_s, this.endS) : result.start_s;
+    this.lastsS += Math.max(0, result.end_s - fromS); // windows overlap
+    Object.assign(this, { lastScored: result, scoredAt: at, endS: result.end_s, epoch: result.epoch });
+  }
+
+  get experimental() {
+    return this.newest?.details?.experimental === true;
+  }
+
+  /** `alert`, `rising`, `calm`, `unsure` (it cannot tell now) or `waiting`. */
+  level(incidents, now) {
+    if (incidents.some((one) => one.kind === this.kind && (one.participant ?? "") === this.participant)) return "alert";
+    if (this.newest === null) return "waiting";
+    if (this.scoredAt === undefined || now - this.scoredAt > FRESH_MS) return "unsure";
+    return this.rising ? "rising" : "calm"; // one weak window happens to everyone
+  }
+
+  /** What would help it, or settle it. */
+  advice(level, now) {
+    if (level === "alert" || level === "rising") return settles(this.kind);
+    if (level !== "unsure") return "";
+    return this.newest.abstained ? adviceFor(this.newest.abstained) : `Its last answer came ${ago((now - this.at) / 1000)}: wait, or see whether the call is still shared.`;
+  }
+}
+
+export class Checks {
+  constructor() {
+    this.checks = new Map();
+  }
+
+  clear() {
+    this.checks.clear();
+  }
+
+  take(result) {
+    const voice = { detector: result.detector, kind: result.kind, modality: result.modality, participant: result.participant ?? "" };
+    const key = Object.values(voice).join(" ");
+    if (!this.checks.has(key)) this.checks.set(key, new Check(voice));
+    this.checks.get(key).take(result, performance.now());
+    if (this.checks.size <= MOST_CHECKS) return;
+    const oldest = [...this.checks].reduce((a, b) => (a[1].at < b[1].at ? a : b));
+    this.checks.delete(oldest[0]);
+  }
+
+  /** For the wall's Timeline: each line's kind and points. */
+  get histories() {
+    return this.checks;
+  }
+
+  /** All as they stand, the worst first: { name, level, said, advice, check }. */
+  rows(incidents) {
+    const now = performance.now();
+    const all = [...this.checks.values()];
+    return all
+      .map((check) => {
+        const level = check.level(incidents, now);
+        return { check, level, name: nameOf(check, all), said: saidBy(check, level), advice: check.advice(level, now) };
+      })
+      .sort((a, b) => RANK[b.level] - RANK[a.level] || a.name.localeCompare(b.name));
+  }
+
+  /** For a file: every window that is kept. */
+  report() {
+    return [...this.checks.values()].map(({ detector, kind, modality, participant, scored, likely, newest, points }) => ({
+      detector, kind, modality, participant, scored, likely, newest,
+      windows: points.points.map(({ at, value }) => ({ at: new Date(performance.timeOrigin + at).toISOString(), confidence: value })),
+    }));
+  }
+}
+
+/** The level of everything together. What is experimental raises no alarm of its own. */
+export function overall(rows) {
+  const [worst] = rows;
+  if (worst === undefined) return "waiting";
+  return worst.level;
+}
+
+function saidBy(check, level) {
+  const parts = [];
+  if (level === "unsure" && check.newest.abstained) parts.push(`It cannot tell: ${check.newest.abstained}.`);
+  parts.push(tally({ scored: check.scored, likely: check.likely, newest: check.lastScored?.confidence ?? 0, lastsS: check.lastsS }));
+  if (check.experimental) parts.push("Experimental: raises no alert by itself.");
+  return parts.join(" ");
+}
+
+/** The list on the page; elements are kept while only words change. */
+export class CheckList {
+  constructor(list) {
+    this.list = list;
+    this.rows = new Map();
+  }
+
+  draw(rows) {
+    setChildren(this.list, rows.map((row) => this.#row(row)));
+    for (const check of this.rows.keys()) if (!rows.some((row) => row.check === check)) this.rows.delete(check);
+  }
+
+  #row({ check, level, name, said, advice }) {
+    if (!this.rows.has(check)) {
+      const parts = { name: h("span"), level: h("span", { class: "level" }), said: h("p", { class: "muted" }), advice: h("p", { class: "advice" }) };
+      const element = h("li", { "data-kind": check.kind }, h("h4", {}, parts.name, parts.level), parts.said, parts.advice);
+      this.rows.set(check, { ...parts, element });
+    }
+    const row = this.rows.get(check);
+    setAttribute(row.element, "data-level", level);
+    setText(row.name, name);
+    setText(row.level, levelWord(level));
+    setText(row.said, said);
+    setText(row.advice, advice);
+    setHidden(row.advice, advice === "");
+    return row.element;
+  }
+}
+
+/** Boxes over the picture where the newest windows saw faces. */
+export function drawFaces(layer, rows) {
+  const boxes = [];
+  for (const { check, level, name } of rows) {
+    if (level === "unsure") continue;
+    for (const { x1, y1, x2, y2 } of check.newest?.regions ?? []) {
+      const box = h("i", { "data-level": level }, h("b", {}, `${name}: ${levelWord(level)}`));
+      Object.assign(box.style, { left: `${100 * x1}%`, top: `${100 * y1}%`, width: `${100 * (x2 - x1)}%`, height: `${100 * (y2 - y1)}%` });
+      boxes.push(box);
+    }
+  }
+  layer.replaceChildren(...boxes);
+}
