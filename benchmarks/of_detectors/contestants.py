@@ -121,6 +121,7 @@ def shipped(device: str) -> list[Contestant]:
     flood = a_detector("chat_flood", device=device)
     sync = a_detector("av_sync", device=device)
     lips = a_detector("lip_sync", device=device)
+    faces = a_detector("face_forgery", device=device, max_batch=MOST)
     return [
         of_network(
             "voice_spoof", voice, speech, network, "2 s of speech, with its gate", device=device
@@ -131,6 +132,7 @@ def shipped(device: str) -> list[Contestant]:
             "av_sync", sync, recorded("studio_clean.mp4", sync, most=3), about="halves of 5 s"
         ),
         Contestant("lip_sync", lips, of_items(talker(), lips), about="one face, halves of 3 s"),
+        Contestant("face_forgery", faces, of_items(talker(), faces), about="one face, 15 in 6 s"),
         of_ai_text(device),
     ]
 

@@ -17,8 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.of_detectors.reels import DEMO
+from streammon.detectors import face_forgery
 from streammon.detectors.checkpoints import read_checkpoint
 from streammon.detectors.models.aasist import VARIANTS, Aasist
+from streammon.detectors.models.lite_cnn import LiteCnn
 from streammon.detectors.models.mesonet import VARIANTS as VARIANTS_OF_MESONET
 from streammon.detectors.models.mesonet import from_keras
 from streammon.detectors.models.vocoder_cnn import VocoderCnn
@@ -165,6 +167,14 @@ def voice_network() -> VocoderCnn:
     network = VocoderCnn()
     read_weights(SHIPPED, sha256=SHIPPED_SHA256).into(network)
     found: VocoderCnn = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return found
+
+
+def face_network() -> LiteCnn:
+    """The shipped network of `face_forgery`, as the detector lays it out."""
+    network = LiteCnn()
+    read_weights(face_forgery.SHIPPED, sha256=face_forgery.SHIPPED_SHA256).into(network)
+    found: LiteCnn = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return found
 
 

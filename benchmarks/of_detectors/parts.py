@@ -5,7 +5,10 @@ of librosa one by one, as its documentation shows them, each from the samples.
 `voice_gate_over_librosa`: the gate that every window of speech passes over librosa's log mel
 spectrogram of that window. `face_path_ms`: `lip_sync` on windows of pictures, per face and picture,
 all in (one drawn face in 640x360, 25 pictures a second). `face_path_over_parts`: the same over its
-bare networks, the finder twice a second and the mesh for each picture. One core, processor time.
+bare networks, the finder twice a second and the mesh for each picture. `forgery_path_ms` and
+`forgery_path_over_parts`: the same for `face_forgery`, whose pictures are 0.4 s apart, with every
+face found, gated, cut out and judged; its bare parts are the finder for every second picture, the
+mesh and the network for each. One core, processor time.
 """
 
 from __future__ import annotations
@@ -17,26 +20,29 @@ from typing import Any
 import cv2
 import librosa
 import numpy as np
+import torch
 
 from benchmarks.of_detectors.contestants import a_detector
+from benchmarks.of_detectors.models import face_network
 from benchmarks.of_detectors.reels import recorded
 from benchmarks.of_detectors.speed import Clock
 from streammon.core.types import AudioChunk, Modality, StreamId, VideoFrame, Window
 from streammon.detectors.faces.landmarks import square_of
 from streammon.detectors.faces.tracker import open_eyes
+from streammon.detectors.models.lite_cnn import SIDE_PX as CUT_PX
 from streammon.detectors.voice_activity import RATE_HZ, listen
 from streammon.evaluation import audio_features
 from streammon.evaluation.audio_features import CHROMA, CONTRAST_BANDS, HOP, MEL_BANDS, MFCC, N_FFT
 from tests.drawn_face import wandering
 
-SEARCHES_PER_S, PICTURES_PER_S, WINDOW_S = 2.0, 25, 3.0
+SEARCHES_PER_S, PICTURES_PER_S, SAMPLED_PER_S = 2.0, 25, 2.5
 Floats = audio_features.Floats
 
 
 def measure(*, rounds: int) -> tuple[dict[str, float], dict[str, Any]]:
     """The figures, and the milliseconds behind them."""
     figures, details = dict[str, float](), dict[str, Any]()
-    for part in (sound, faces):
+    for part in (sound, faces, forgeries):
         found, ms = part(rounds)
         figures |= found
         details |= ms
@@ -107,14 +113,35 @@ def faces(rounds: int) -> tuple[dict[str, float], dict[str, float]]:
     return figures, {"face_path_parts_ms": 1000 * statistics.median(parts)}
 
 
-def a_window(pictures: Sequence[Any], turn: int) -> Window:
+def forgeries(rounds: int) -> tuple[dict[str, float], dict[str, float]]:
+    cv2.setNumThreads(1)
+    detector, eyes = a_detector("face_forgery", device="cpu", most_pictures=64), open_eyes()
+    pictures = [np.repeat(np.repeat(one, 2, axis=0), 2, axis=1) for one in wandering(15, step_px=1)]
+    (face, *_) = eyes.find(pictures[0])
+    square = square_of(face.box, face.points[0], face.points[1])
+    network, cuts = face_network(), torch.rand(len(pictures), 3, CUT_PX, CUT_PX) * 255
+    clock, took, parts = Clock("cpu"), list[float](), list[float]()
+    detector.score([a_window(pictures, 0, rate_hz=SAMPLED_PER_S)])
+    for turn in range(1, rounds + 1):
+        window = a_window(pictures, turn, rate_hz=SAMPLED_PER_S)
+        took.append(clock.of(lambda window=window: detector.score([window])) / len(pictures))  # type: ignore[misc]
+        found_s = clock.of(lambda: eyes.find(pictures[0]))
+        read_s = clock.of(lambda: [eyes.read(one, square) for one in pictures]) / len(pictures)
+        judged_s = clock.of(lambda: network(cuts)) / len(pictures)
+        parts.append(found_s / 2 + read_s + judged_s)
+    ratio = statistics.median(own / bare for own, bare in zip(took, parts, strict=True))
+    ms = 1000 * statistics.median(took)
+    figures = {"forgery_path_ms": ms, "forgery_path_over_parts": ratio}
+    return figures, {"forgery_path_parts_ms": 1000 * statistics.median(parts)}
+
+
+def a_window(pictures: Sequence[Any], turn: int, *, rate_hz: float = PICTURES_PER_S) -> Window:
     """The pictures as the window of a stream that has not been seen before."""
     stream = StreamId(f"face-{turn}")
     frames = tuple(
-        VideoFrame(stream, at, at / PICTURES_PER_S, 0, picture)
-        for at, picture in enumerate(pictures)
+        VideoFrame(stream, at, at / rate_hz, 0, picture) for at, picture in enumerate(pictures)
     )
-    return Window(stream, Modality.VIDEO, 0, 0.0, WINDOW_S, frames)
+    return Window(stream, Modality.VIDEO, 0, 0.0, len(frames) / rate_hz, frames)
 
 
 def in_turn(

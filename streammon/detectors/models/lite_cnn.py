@@ -1,0 +1,130 @@
+"""A face seen by the first five stages of EfficientNet-Lite0, summed up by part of the face.
+
+EfficientNet: Tan and Le 2019, arXiv:1905.11946; the Lite variant (no squeeze-and-excitation, ReLU6)
+is Google's of 2020. What the stages say is averaged over the inner face, over the ring around it in
+which a swapped face is blended, and over the rest, which works as the pictures are aligned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+SIDE_PX = 128
+BLOCKS: Sequence[tuple[int, int, int, int, int]] = (
+    (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112),
+)  # fmt: skip
+"""Of each stage: how many blocks, the kernel, the stride, how much wider inside, the channels."""
+STEM = 32
+READ = (2, 3, 4, 5)
+"""The stages that are summed up."""
+SPREAD = (2, 3)
+"""Those of which the deviation within a part is told too."""
+CHANNELS = tuple(BLOCKS[stage - 1][-1] for stage in READ)
+INNER, OUTER = 0.80, 1.12
+"""Radii of the ring, in those of the oval of the face."""
+OVAL = (0.50, 0.50, 0.345, 0.45)
+"""The face in its aligned picture: middle x and y, half width and height, in sides."""
+PARTS = 3
+FEATURES = PARTS * (sum(CHANNELS) + sum(BLOCKS[stage - 1][-1] for stage in SPREAD))
+
+
+class Block(nn.Module):
+    """Widen, look around each channel, narrow; added to what came in where the sizes agree."""
+
+    def __init__(self, inside: int, outside: int, *, kernel: int, stride: int, wider: int) -> None:
+        super().__init__()
+        middle = inside * wider
+        layers: list[nn.Module] = []
+        if wider > 1:
+            layers += [nn.Conv2d(inside, middle, 1, bias=False), norm(middle), nn.ReLU6()]
+        layers += [
+            nn.Conv2d(middle, middle, kernel, stride, (kernel - 1) // 2, groups=middle, bias=False),
+            norm(middle),
+            nn.ReLU6(),
+            nn.Conv2d(middle, outside, 1, bias=False),
+            norm(outside),
+        ]
+        self.body = nn.Sequential(*layers)
+        self.added = stride == 1 and inside == outside
+
+    def forward(self, maps: Tensor) -> Tensor:
+        said: Tensor = self.body(maps)
+        return maps + said if self.added else said
+
+
+class LiteCnn(nn.Module):
+    """Pictures (n, 3, SIDE_PX, SIDE_PX), 0..255, of aligned faces to one logit each, (n,)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, STEM, 3, 2, 1, bias=False), norm(STEM), nn.ReLU6())
+        self.stages = nn.ModuleList()
+        inside = STEM
+        for count, kernel, stride, wider, outside in BLOCKS:
+            blocks = []
+            for at in range(count):
+                blocks.append(
+                    Block(inside, outside, kernel=kernel, stride=1 if at else stride, wider=wider)
+                )
+                inside = outside
+            self.stages.append(nn.Sequential(*blocks))
+        self.head = nn.Linear(FEATURES, 1)
+        for stage in READ:
+            self.register_buffer(f"parts{stage}", parts(_cells(stage)), persistent=False)
+
+    def maps(self, pictures: Tensor) -> list[Tensor]:
+        """What each stage of READ says, (n, channels, cells, cells)."""
+        maps = self.stem((pictures - 127.0) / 128.0)
+        found = []
+        for number, stage in enumerate(self.stages, 1):
+            maps = stage(maps)
+            if number in READ:
+                found.append(maps)
+        return found
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """(n, FEATURES): means by part of all read stages, then deviations."""
+        means, spreads = [], []
+        for stage, maps in zip(READ, self.maps(pictures), strict=True):
+            flat = maps.flatten(2).float()
+            weights: Tensor = getattr(self, f"parts{stage}")
+            mean = flat @ weights.T
+            means.append(mean.flatten(1))
+            if stage in SPREAD:
+                square = flat.square() @ weights.T - mean.square()
+                spreads.append(square.clamp_min(1e-6).sqrt().flatten(1))
+        return torch.cat(means + spreads, dim=1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(pictures))
+        return logits[:, 0]
+
+
+def norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+
+
+def parts(cells: int) -> Tensor:
+    """Weights of the cells in the inner face, the ring and the rest, (PARTS, cells ** 2).
+
+    Each part sums to one.
+    """
+    fine = 8 * cells
+    at = (torch.arange(fine, dtype=torch.float64) + 0.5) / fine
+    x, y, half_width, half_height = OVAL
+    radius = torch.hypot(((at - x) / half_width)[None, :], ((at - y) / half_height)[:, None])
+    inner, outer = radius < INNER, radius >= OUTER
+    masks = torch.stack([inner, ~inner & ~outer, outer]).double()
+    coarse = nn.functional.avg_pool2d(masks[None], 8)[0].flatten(1)
+    return (coarse / coarse.sum(dim=1, keepdim=True)).float()
+
+
+def _cells(stage: int) -> int:
+    """Cells along a side after a stage."""
+    stride = 2
+    for _, _, each, _, _ in BLOCKS[:stage]:
+        stride *= each
+    return SIDE_PX // stride

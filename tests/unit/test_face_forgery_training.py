@@ -1,0 +1,235 @@
+"""The training scripts of `face_forgery` on a few drawn faces: they run, repeat, and measure."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from streammon.core.errors import Permanent
+from streammon.detectors.face_forgery import FaceForgeryConfig
+from streammon.detectors.face_forgery_looks import CUT
+from streammon.detectors.faces.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, square_of
+from streammon.detectors.faces.tracker import open_eyes
+from streammon.detectors.models.lite_cnn import FEATURES, LiteCnn
+from tests.drawn_face import drawn_face
+from training.face_forgery.backbone import pretrained
+from training.face_forgery.faces import FOLDS, KEPT, SIDE_PX, Faces, faces_of
+from training.face_forgery.film import KEPT_FRAMES, filmed, shot
+from training.face_forgery.fit import Pairs, logits, set_head, tune
+from training.face_forgery.forgeries import mesh_warp, partners, paste
+from training.face_forgery.leaveout import Scored, mean_auc
+from training.face_forgery.make import Crops, load, make, save
+from training.face_forgery.ship import save as ship
+from training.face_forgery.swappers import GROUPS
+from training.face_forgery.train_swappers import RECIPES, Recipe, fit, groups_of
+
+PEOPLE = 2 * FOLDS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """The batches here are small, and other tests share the cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
+    """Drawn people of several sizes and colours, read as the stills of a manifest."""
+    folder, eyes = tmp_path_factory.mktemp("faces"), open_eyes()
+    rows = [["file", "label", "identity", "source"], ["none.webp", "1", "fake", "drawn"]]
+    for person in range(PEOPLE):
+        image = drawn_face(person / PEOPLE, size_px=150, at=(160, 150), shape=(320, 320))
+        image = np.asarray(np.clip(image * (0.7 + 0.06 * person), 0, 255), np.uint8)
+        (face, *_) = eyes.find(image)
+        mesh = eyes.read(image, square_of(face.box, face.points[0], face.points[1]))
+        cv2.imwrite(str(folder / f"{person}.png"), image[..., ::-1])
+        np.save(folder / f"{person}.npy", mesh[:, :2])
+        rows.append([f"{person}.png", "0", f"person-{person}", "drawn"])
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    first = faces_of(folder / "manifest.csv", folder / "cache")
+    again = faces_of(folder / "manifest.csv", folder / "cache")
+    assert np.array_equal(first.images, again.images)
+    return first
+
+
+@pytest.fixture(scope="module")
+def crops(faces: Faces) -> Crops:
+    return make("self-blended", faces, rounds=1, seed=3, swappers={})
+
+
+def test_faces_are_aligned_and_split_by_person(faces: Faces) -> None:
+    assert faces.images.shape == (PEOPLE, SIDE_PX, SIDE_PX, 3)
+    apart = np.linalg.norm(
+        faces.meshes[:, LEFT_EYE_OUTER] - faces.meshes[:, RIGHT_EYE_OUTER], axis=1
+    )
+    assert apart == pytest.approx(KEPT.eyes_share * SIDE_PX, rel=0.15)
+    assert np.bincount(faces.folds).tolist() == [PEOPLE // FOLDS] * FOLDS
+    twice = faces.take(np.array([0, 1, 2, 3, 4, 5, 5, 0]))
+    assert twice.folds[-1] == twice.folds[0]
+
+
+def test_a_source_is_another_person_of_the_same_fold(faces: Faces) -> None:
+    found = partners(faces, np.random.default_rng(0))
+    assert (faces.folds[found] == faces.folds).all()
+    assert (faces.identities[found] != faces.identities).all()
+
+
+def test_a_mesh_warp_brings_points_where_they_should_be(faces: Faces) -> None:
+    image, mesh = faces.images[0], faces.meshes[0].astype(np.float64)
+    same = mesh_warp(image, mesh, mesh)
+    assert np.abs(same.astype(int) - image).mean() < 1.0
+    dotted = np.zeros_like(image)
+    x, y = mesh[LEFT_EYE_OUTER].round().astype(int)
+    cv2.circle(dotted, (x, y), 4, (255, 255, 255), -1)
+    there = mesh_warp(dotted, mesh, mesh + np.array([6.0, 3.0]))
+    found = np.argwhere(there[..., 0] > 128).mean(axis=0)[::-1]
+    assert found == pytest.approx([x + 6.0, y + 3.0], abs=2.0)
+
+
+def test_pasting_changes_the_face_and_not_what_is_around_it(faces: Faces) -> None:
+    target, mesh = faces.images[0], faces.meshes[0].astype(np.float64)
+    face = np.full_like(target, 200)
+    for seed in range(6):
+        made = paste(target, face, mesh, np.random.default_rng(seed))
+        assert np.abs(made.astype(int) - target)[100:140, 90:134].mean() > 3
+        assert np.abs(made.astype(int) - target)[:10, :10].max() <= 2
+
+
+def test_both_classes_are_filmed_alike_and_the_same_shot_twice_is_the_same(faces: Faces) -> None:
+    how = shot(np.random.default_rng(1))
+    once, again = (filmed(faces.images[0], how) for _ in range(2))
+    assert len(once) == len(KEPT_FRAMES)
+    assert once[0].shape == (CUT.side_px, CUT.side_px, 3)
+    assert all(np.array_equal(one, other) for one, other in zip(once, again, strict=True))
+    coarse = replace(how, quantiser=45, grain=0.0, twice=False, eyes_px=60.0)
+    fine = replace(coarse, quantiser=12)
+    rough, smooth = (filmed(faces.images[0], one)[1].astype(int) for one in (coarse, fine))
+    assert 0.5 < np.abs(rough - smooth).mean() < 30
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_swapper_learns_and_answers_with_pictures(name: str, faces: Faces) -> None:
+    recipe = replace(RECIPES[name], width=4)
+    torch.manual_seed(0)
+    backbone = LiteCnn().eval()
+    model = fit(name, recipe, faces, backbone, steps=2, minutes=1.0, keep=lambda _: None)
+    target, source = torch.rand(2, 1, 3, recipe.side, recipe.side)
+    with torch.inference_mode():
+        made = model(target, source, torch.tensor([1]))
+    assert made.shape == target.shape
+    assert 0 <= made.min() <= made.max() <= 1
+
+
+def test_a_swapper_is_the_same_for_the_same_seed(faces: Faces) -> None:
+    recipe = Recipe("coded", 64, 4, "structure", seed=5)
+    states = [
+        fit("x", recipe, faces, LiteCnn(), steps=3, minutes=1.0, keep=lambda _: None).state_dict()
+        for _ in range(2)
+    ]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_people_filmed_have_a_decoder_each(faces: Faces) -> None:
+    filmed_people = faces.take(np.array([0, 0, 1, 1, 2, 3, 4, 5]))
+    groups = groups_of(filmed_people)
+    assert groups[0] == groups[1] != groups[2] == groups[3]
+    assert not {groups[0], groups[2]} & set(groups[4:])
+    assert groups.max() < GROUPS
+
+
+def test_crops_are_pairs_and_come_again_the_same(
+    faces: Faces, crops: Crops, tmp_path: Path
+) -> None:
+    again = make("self-blended", faces, rounds=1, seed=3, swappers={})
+    assert np.array_equal(crops.forged, again.forged)
+    assert crops.forged.shape == crops.original.shape
+    assert (crops.folds == faces.folds).all()
+    apart = np.abs(crops.forged.astype(int) - crops.original).mean()
+    assert 0.3 < apart < 40
+    save(crops, tmp_path)
+    assert np.array_equal(load("self-blended", tmp_path).original, crops.original)
+
+
+def test_a_regression_on_features_tells_what_can_be_told() -> None:
+    rng = np.random.default_rng(0)
+    model = LiteCnn().eval()
+    original = rng.normal(size=(60, FEATURES))
+    forged = rng.normal(size=(60, FEATURES)) + np.r_[np.ones(5) * 2, np.zeros(FEATURES - 5)]
+    set_head(model, forged, original, strength=0.01)
+    weight = model.head.weight[0].detach().double().numpy()
+    assert (forged @ weight).mean() > (original @ weight).mean() + 1
+    assert np.abs(weight[:5]).min() > np.abs(weight[5:]).mean()
+
+
+def test_tuning_repeats_and_leaves_the_people_of_a_fold_out(crops: Crops) -> None:
+    pairs = Pairs.among([crops], leaving_fold=1)
+    assert 1 not in {int(crops.folds[row]) for _, row in pairs.rows}
+    assert len(Pairs.among([crops]).rows) == PEOPLE
+
+    def trained() -> LiteCnn:
+        torch.manual_seed(1)
+        return tune(LiteCnn(), pairs, steps=2, seed=4)
+
+    one, other = trained(), trained()
+    assert np.array_equal(logits(one, crops.forged), logits(other, crops.forged))
+    assert logits(one, crops.forged).shape == crops.forged.shape[:2]
+
+
+def scored(forged: float, *, people: int = 40) -> Scored:
+    rng = np.random.default_rng(0)
+    return Scored(
+        method="mesh",
+        turn=0,
+        seen=False,
+        forged=rng.normal(forged, 1, people),
+        original=rng.normal(0, 1, people),
+        identities=np.array([f"p{at}" for at in range(people)]),
+        eyes_px=np.full(people, 30.0, np.float32),
+        broadcast=np.arange(people) % 2 == 0,
+    )
+
+
+def test_the_figure_that_chooses_is_a_mean_with_an_interval_by_people() -> None:
+    def every(part: Scored) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        return part.eyes_px > 0
+
+    assert mean_auc([scored(20.0)], every) == (1.0, 1.0, 1.0)
+    middle, low, high = mean_auc([scored(0.0), scored(20.0)], every)
+    assert 0.55 < low < middle < high < 0.95
+    few = mean_auc([scored(1.0, people=12)], every)
+    many = mean_auc([scored(1.0, people=300)], every)
+    assert few[2] - few[1] > 2 * (many[2] - many[1])
+
+
+def test_what_is_shipped_can_be_loaded_by_the_detector(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    original, forged = rng.normal(0, 1, 200), rng.normal(1, 1, 200)
+    torch.manual_seed(2)
+    model = LiteCnn().eval()
+    ship(model, original, forged, tmp_path / "w.safetensors", seed=0, steps=1)
+    detector = FaceForgeryConfig(weights=tmp_path / "w.safetensors").build("faces")
+    detector.load("cpu")
+    held = detector._loaded
+    assert held is not None
+    reached = np.mean([held.confidence(one) >= held.threshold for one in original])
+    assert reached == pytest.approx(0.05, abs=0.01)
+    shown = np.full((CUT.side_px, CUT.side_px, 3), 90, np.uint8)
+    assert held.logits([shown]) == pytest.approx(logits(model, shown[None]), abs=1e-3)
+
+
+def test_another_file_than_the_named_backbone_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.pth"
+    torch.save(LiteCnn().state_dict(), path)
+    with pytest.raises(Permanent, match="SHA-256"):
+        pretrained(path)

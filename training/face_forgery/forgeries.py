@@ -1,0 +1,187 @@
+"""Forged faces of six swappers and three recipes: crops to train and test a detector with, no more.
+
+Beside the swappers: pictures blended with themselves (Shiohara and Yamasaki 2022,
+arXiv:2204.08376), another person's face warped onto the mesh, and a face bent to another's
+expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.interpolate import LinearNDInterpolator
+from torch import nn
+
+from streammon.detectors.faces.anchors import Floats
+from training.face_forgery.faces import SIDE_PX, Faces, Image
+from training.face_forgery.train_swappers import RECIPES, small
+
+RECIPE_METHODS = ("self-blended", "mesh", "warped")
+METHODS = (*RECIPES, *RECIPE_METHODS)
+COARSE = 56
+BROW, CHIN = 10, 152
+
+
+def family(method: str) -> str:
+    """What a method is like: the kind of the swapper, or the method itself."""
+    return RECIPES[method].kind if method in RECIPES else method
+
+
+def mesh_warp(image: Image, there: Floats, here: Floats) -> Image:
+    """`image`, whose mesh is `there` (n, 2), bent so that its mesh comes to lie `here`."""
+    edge = np.linspace(0, SIDE_PX - 1, 4)
+    still = np.array([[x, y] for x in edge for y in edge if {x, y} & {edge[0], edge[-1]}])
+    flow = LinearNDInterpolator(
+        np.concatenate([here, still]), np.concatenate([there - here, 0 * still]), fill_value=0.0
+    )
+    at = (np.arange(COARSE) + 0.5) * SIDE_PX / COARSE - 0.5
+    coarse = flow(*np.meshgrid(at, at)).astype(np.float32)
+    fine = cv2.resize(coarse, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_CUBIC)
+    x, y = np.meshgrid(np.arange(SIDE_PX, dtype=np.float32), np.arange(SIDE_PX, dtype=np.float32))
+    bent = cv2.remap(
+        image, x + fine[..., 0], y + fine[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(bent, np.uint8)
+
+
+def mask_of(mesh: Floats, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Where a face is put in, (SIDE_PX, SIDE_PX, 1), 0..1, with a soft edge."""
+    points = mesh.copy()
+    if rng.random() < 0.4:  # from the eyebrows down only
+        height = mesh[CHIN, 1] - mesh[BROW, 1]
+        points[:, 1] = np.maximum(points[:, 1], mesh[BROW, 1] + rng.uniform(0.08, 0.25) * height)
+    middle = points.mean(axis=0)
+    points = middle + (points - middle) * rng.uniform(0.88, 1.08, 2)
+    mask = np.zeros((SIDE_PX, SIDE_PX), np.float32)
+    cv2.fillConvexPoly(mask, cv2.convexHull(points.astype(np.float32)).astype(np.int32), 1.0)
+    soft_px = float(np.exp(rng.uniform(np.log(1.5), np.log(14.0))))
+    inner = (
+        cv2.erode(mask, np.ones((3, 3)), iterations=round(soft_px)) if rng.random() < 0.7 else mask
+    )
+    soft = cv2.GaussianBlur(inner, (0, 0), soft_px)
+    return np.asarray(soft * rng.choice([1.0, 1.0, 0.9]), np.float32)[..., None]
+
+
+def paste(target: Image, face: Image, mesh: Floats, rng: np.random.Generator) -> Image:
+    """The target with `face` put in: colours brought near, edges softened, sharpened or not."""
+    mask = mask_of(mesh, rng)
+    under, over = target.astype(np.float32), face.astype(np.float32)
+    inside = mask[..., 0] > 0.5
+    if inside.any():
+        share = rng.choice([0.0, 0.6, 1.0, 1.0])
+        here, there = under[inside], over[inside]
+        scale = (here.std(axis=0) + 4) / (there.std(axis=0) + 4)
+        matched = (over - there.mean(axis=0)) * scale + here.mean(axis=0)
+        over = share * matched + (1 - share) * over
+    over = _finish(over, rng)
+    if rng.random() < 0.15 and inside.any():
+        return _seamless(under, over, inside)
+    return np.clip(under + mask * (over - under), 0, 255).astype(np.uint8)
+
+
+def _finish(face: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Sharpened, blurred, grained or left as it is."""
+    what = rng.random()
+    if what < 0.35:
+        soft = cv2.GaussianBlur(face, (0, 0), float(rng.uniform(0.8, 2.5)))
+        face = face + float(rng.uniform(0.3, 1.5)) * (face - soft)
+    elif what < 0.5:
+        soft = cv2.GaussianBlur(face, (0, 0), float(rng.uniform(0.4, 1.4)))
+        face = np.asarray(soft, np.float32)
+    if rng.random() < 0.25:
+        face = face + rng.normal(0, rng.uniform(1, 4), face.shape).astype(np.float32)
+    return np.asarray(face, np.float32)
+
+
+def _seamless(
+    under: NDArray[np.float32], over: NDArray[np.float32], inside: NDArray[np.bool_]
+) -> Image:
+    """Blended by gradients (Perez et al. 2003)."""
+    inside = inside.copy()
+    inside[[0, 1, -2, -1]] = inside[:, [0, 1, -2, -1]] = False
+    x, y, width, height = cv2.boundingRect(inside.astype(np.uint8))
+    middle = (x + width // 2, y + height // 2)
+    face, target = (np.clip(one, 0, 255).astype(np.uint8) for one in (over, under))
+    mask = np.where(inside, 255, 0).astype(np.uint8)
+    return np.asarray(cv2.seamlessClone(face, target, mask, middle, cv2.NORMAL_CLONE), np.uint8)
+
+
+def self_blended(image: Image, mesh: Floats, rng: np.random.Generator) -> Image:
+    """The picture blended with a changed copy of itself: the face or what is around it changed."""
+    changed = image.astype(np.float32)
+    gain, shift = rng.normal(1, 0.08, 3), rng.normal(0, 6, 3)
+    changed = np.clip(changed * gain + shift, 0, 255)
+    if rng.random() < 0.5:
+        side = int(rng.integers(64, 160))
+        less = cv2.resize(changed, (side, side), interpolation=cv2.INTER_AREA)
+        changed = np.asarray(cv2.resize(less, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_CUBIC))
+    moves = np.eye(2, 3) + np.hstack([rng.normal(0, 0.01, (2, 2)), rng.normal(0, 1.5, (2, 1))])
+    size = (SIDE_PX, SIDE_PX)
+    copy = cv2.warpAffine(
+        np.clip(changed, 0, 255).astype(np.uint8), moves, size, borderMode=cv2.BORDER_REPLICATE
+    )
+    pair = (image, copy) if rng.random() < 0.7 else (copy, image)
+    return paste(np.asarray(pair[0], np.uint8), np.asarray(pair[1], np.uint8), mesh, rng)
+
+
+def warped(image: Image, mesh: Floats, other: Floats, rng: np.random.Generator) -> Image:
+    """The face bent to another's expression and shape."""
+    return mesh_warp(image, mesh, mesh + rng.uniform(0.4, 0.9) * (other - mesh))
+
+
+def partners(faces: Faces, rng: np.random.Generator) -> NDArray[np.intp]:
+    """For each picture one of somebody else of the same fold, (n,)."""
+    folds = faces.folds
+    found = np.zeros(len(faces), np.intp)
+    for at, (name, fold) in enumerate(zip(faces.identities, folds, strict=True)):
+        others = np.flatnonzero((folds == fold) & (faces.identities != name))
+        found[at] = rng.choice(others)
+    return found
+
+
+def forge(
+    method: str, faces: Faces, chosen: NDArray[np.intp], sources: NDArray[np.intp], *,
+    groups: NDArray[np.intp], swappers: Mapping[str, nn.Module], rng: np.random.Generator,
+) -> list[Image]:  # fmt: skip
+    """Forgeries of the pictures `chosen` with the faces of `sources`.
+
+    `groups` (n,): as `groups_of` says, of the people that the swappers know.
+    """
+    meshes = [faces.meshes[at].astype(np.float64) for at in chosen]
+    theirs = [faces.meshes[at].astype(np.float64) for at in sources]
+    images, others = faces.images[chosen], faces.images[sources]
+    if method == "self-blended":
+        return [self_blended(one, at, rng) for one, at in zip(images, meshes, strict=True)]
+    if method == "warped":
+        return [
+            warped(one, here, there, rng)
+            for one, here, there in zip(images, meshes, theirs, strict=True)
+        ]
+    onto: Sequence[Image] = list(others)
+    if family(method) in ("mesh", "refined"):
+        onto = [
+            mesh_warp(one, there, here)
+            for one, there, here in zip(others, theirs, meshes, strict=True)
+        ]
+    if method in RECIPES:
+        onto = swapped(method, swappers[method], images, np.stack(onto), groups[sources])
+    return [
+        paste(one, face, mesh, rng) for one, face, mesh in zip(images, onto, meshes, strict=True)
+    ]
+
+
+def swapped(
+    method: str, model: nn.Module, targets: NDArray[np.uint8], sources: NDArray[np.uint8],
+    groups: NDArray[np.intp],
+) -> list[Image]:  # fmt: skip
+    """What a swapper answers, at the size of the pictures."""
+    side = RECIPES[method].side
+    with torch.inference_mode():
+        said = model(small(targets, side), small(sources, side), torch.from_numpy(groups))
+    pictures = (255 * said.clamp(0, 1)).permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
+    how, size = cv2.INTER_CUBIC, (SIDE_PX, SIDE_PX)
+    return [np.asarray(cv2.resize(one, size, interpolation=how), np.uint8) for one in pictures]
