@@ -153,7 +153,15 @@ async def ours(
 async def receive(variant: str, codec: str, publishers: int, seconds: float) -> dict[str, float]:
     """Let the publishers in, wait until media flow, and take the cost of `seconds`."""
     counts, result = Counts(), {}
-    command = [sys.executable, "-m", "benchmarks.of_webrtc.sender", codec, str(publishers), "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.of_webrtc.sender",
+        codec,
+        "720p",
+        str(publishers),
+        "0",
+    ]
     sender = await asyncio.create_subprocess_exec(
         *command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=2**20
     )

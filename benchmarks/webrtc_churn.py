@@ -31,6 +31,9 @@ from streammon.ingest.webrtc.offer import read_offer
 
 PUBLISHERS = 8
 STAY_S = 4.0
+SIZE = "180p"
+"""Small pictures: what is looked for is what is left of a session, not what is kept of its film."""
+
 LOOK_EVERY_S = 5.0
 WARM_SHARE = 0.3
 """Of the run: until then caches and allocators fill."""
@@ -43,7 +46,7 @@ async def churn(seconds: float) -> dict[str, Any]:
         WebRtcConfig(stall_s=2.0).build(StreamId(f"s{n}")) for n in range(PUBLISHERS)
     ]
     came, items = [0], [0]
-    command = ["-m", "benchmarks.of_webrtc.sender", "VP8", str(PUBLISHERS), str(STAY_S)]
+    command = ["-m", "benchmarks.of_webrtc.sender", "VP8", SIZE, str(PUBLISHERS), str(STAY_S)]
     sender = await asyncio.create_subprocess_exec(
         sys.executable,
         *command,
@@ -103,7 +106,7 @@ def resident_mb() -> float:
 
 def main() -> None:
     args = report.parse_args("Memory of a receiver while WebRTC publishers come and go.")
-    film("VP8", FOLDER)
+    film("VP8", FOLDER, size=SIZE)
     seconds = 30.0 if args.quick else 600.0
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         result = runner.run(churn(seconds))

@@ -1,4 +1,4 @@
-"""A coded film in memory: 720p30 as a camera would send it, and a tone, packet by packet."""
+"""A coded film in memory: 30 pictures a second as a camera would send them, and a tone."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from av.video.codeccontext import VideoCodecContext
 
-WIDTH, HEIGHT, FPS = 1280, 720, 30
+FPS = 30
+SIZES = {"720p": (1280, 720, 2_500_000), "180p": (320, 180, 250_000)}
+"""Width, height, bits per second."""
+
 GROUP_S = 2
 SECONDS = 2
-BIT_RATE = 2_500_000
 PAN = 256
 SOUND_HZ, SOUND_S = 48_000, 0.02
 
@@ -23,12 +25,12 @@ ENCODERS = {
 }
 
 
-def film(codec: str, folder: Path) -> list[bytes]:
+def film(codec: str, folder: Path, *, size: str = "720p") -> list[bytes]:
     """`SECONDS` of pictures with a keyframe every `GROUP_S`, coded once and kept in `folder`."""
-    path = folder / f"film-{codec}.nut"
+    path = folder / f"film-{codec}-{size}.nut"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        _write(codec, path.with_suffix(".part"))
+        _write(codec, size, path.with_suffix(".part"))
         path.with_suffix(".part").rename(path)
     with av.open(str(path)) as container:
         return [bytes(packet) for packet in container.demux(video=0) if packet.size]
@@ -51,29 +53,30 @@ def tone() -> list[bytes]:
     return [bytes(packet) for packet in packets]
 
 
-def _write(codec: str, path: Path) -> None:
+def _write(codec: str, size: str, path: Path) -> None:
     """A texture that pans under fresh grain, as noisy as a camera."""
     name, options = ENCODERS[codec]
+    width, height, bit_rate = SIZES[size]
     rng = np.random.default_rng(0)
-    y, x = np.mgrid[0 : HEIGHT + PAN, 0 : WIDTH + PAN]
+    y, x = np.mgrid[0 : height + PAN, 0 : width + PAN]
     texture = (100 + 60 * np.sin(x / 37) * np.cos(y / 23) + 20 * np.sin(x * y / 9000)).astype("u1")
-    grain = rng.integers(0, 12, (HEIGHT + PAN, WIDTH + PAN), dtype=np.uint8)
-    colour = np.full((HEIGHT // 2, WIDTH), 128, np.uint8)
+    grain = rng.integers(0, 12, (height + PAN, width + PAN), dtype=np.uint8)
+    colour = np.full((height // 2, width), 128, np.uint8)
     encoder = av.CodecContext.create(name, "w")
     assert isinstance(encoder, VideoCodecContext)
-    encoder.width, encoder.height, encoder.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base, encoder.framerate = Fraction(1, FPS), Fraction(FPS)
-    encoder.bit_rate, encoder.gop_size = BIT_RATE, GROUP_S * FPS
+    encoder.bit_rate, encoder.gop_size = bit_rate, GROUP_S * FPS
     encoder.options = options
     with av.open(str(path), "w", format="nut") as output:
         base = Fraction(1, FPS)
-        stream = output.add_mux_stream(codec.lower(), width=WIDTH, height=HEIGHT, time_base=base)
+        stream = output.add_mux_stream(codec.lower(), width=width, height=height, time_base=base)
         packets = []
         for number in range(SECONDS * FPS):
             down, right = rng.integers(0, PAN, 2)
             luma = (
-                grain[down : down + HEIGHT, right : right + WIDTH]
-                + texture[number : number + HEIGHT, 2 * number % PAN :][:, :WIDTH]
+                grain[down : down + height, right : right + width]
+                + texture[number : number + height, 2 * number % PAN :][:, :width]
             )
             frame = av.VideoFrame.from_ndarray(np.concatenate((luma, colour)), format="yuv420p")
             frame.pts, frame.time_base = number, base

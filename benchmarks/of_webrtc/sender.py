@@ -1,6 +1,6 @@
 """Publishers in a process of their own: their cost is not the receiver's.
 
-    python -m benchmarks.of_webrtc.sender CODEC PUBLISHERS STAY_S
+    python -m benchmarks.of_webrtc.sender CODEC SIZE PUBLISHERS STAY_S
 
 Offers go out on standard output and answers come in on standard input, a JSON line each. With
 `STAY_S` above 0 each publisher leaves after so long, by turns politely and by falling silent, and
@@ -91,8 +91,8 @@ def peer_of(codec: str, pictures: Sequence[bytes], sound: Sequence[bytes]) -> RT
     return peer
 
 
-async def publish(slot: int, line: Line, codec: str, stay_s: float) -> None:
-    pictures, sound = film(codec, FOLDER), tone()
+async def publish(slot: int, line: Line, codec: str, size: str, stay_s: float) -> None:
+    pictures, sound = film(codec, FOLDER, size=size), tone()
     turns = 0
     while True:
         peer = peer_of(codec, pictures, sound)
@@ -109,14 +109,15 @@ async def publish(slot: int, line: Line, codec: str, stay_s: float) -> None:
             await peer.close()
 
 
-async def main(codec: str, publishers: int, stay_s: float) -> None:
+async def main(codec: str, size: str, publishers: int, stay_s: float) -> None:
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     line = Line(reader)
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(publish(slot, line, codec, stay_s)) for slot in range(publishers)
+            group.create_task(publish(slot, line, codec, size, stay_s))
+            for slot in range(publishers)
         ]
         await line.listen()
         for task in tasks:
@@ -125,4 +126,4 @@ async def main(codec: str, publishers: int, stay_s: float) -> None:
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
+        runner.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))

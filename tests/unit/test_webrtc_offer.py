@@ -87,6 +87,13 @@ def test_candidates_without_an_address_or_over_tcp_are_left_out() -> None:
     ]
 
 
+def test_parameter_sets_that_stand_in_the_offer_alone_are_kept() -> None:
+    offer = read_offer(OFFER.replace("640C1f", "640C1f;sprop-parameter-sets=Z0LgHw==,aM4="))
+    assert offer.parameter_sets == {102: b"\0\0\0\1\x67\x42\xe0\x1f\0\0\0\1\x68\xce"}
+    with pytest.raises(Malformed, match="not base64"):
+        read_offer(OFFER.replace("640C1f", "640C1f;sprop-parameter-sets=Z"))
+
+
 def test_candidates_are_bounded() -> None:
     many = "".join(
         f"a=candidate:{n} 1 udp 1 192.0.2.4 {1000 + n} typ host\n" for n in range(MOST_CANDIDATES)

@@ -24,7 +24,7 @@ class Entrance:
     def __init__(
         self, name: StreamId, door: Door, make: Callable[[StreamId], WebRtcSource], *, most: int
     ) -> None:
-        self.name = name
+        self._entry = name
         self.door = door
         self._make = make
         self._most = most
@@ -39,7 +39,7 @@ class Entrance:
     @asynccontextmanager
     async def arrivals(self) -> AsyncGenerator[AsyncIterator[Source]]:
         """See `ports.Admitting`. Only while this is open is anybody admitted."""
-        arrivals: Channel[Source] = Channel(f"{self.name}.arrivals", self._most, WhenFull.BLOCK)
+        arrivals: Channel[Source] = Channel(f"{self._entry}.arrivals", self._most, WhenFull.BLOCK)
         self._arrivals = arrivals
         try:
             yield arrivals

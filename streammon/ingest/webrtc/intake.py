@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from streammon.ingest.webrtc.samples import (
     is_keyframe,
 )
 from streammon.ingest.webrtc.timeline import SenderReport, Timeline
+from streammon.media.parameter_sets import parameter_sets
 
 if TYPE_CHECKING:
     from aiortc import RTCRtpReceiver
@@ -48,6 +50,7 @@ class Intake:
         self._taps: dict[str, tap.Tap] = {}
         self._first_s: dict[str, float] = {}
         self._lost = False
+        self._sets: Mapping[int, bytes] = {}
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -63,8 +66,11 @@ class Intake:
         )
         self._taps[kind] = tap.attach(receiver, listener)
 
-    def begin(self, sound: SoundFormat | None) -> None:
-        """From now on something may come; sound most likely of this kind."""
+    def begin(self, sound: SoundFormat | None, sets: Mapping[int, bytes]) -> None:
+        """From now on something may come; sound most likely of this kind, and H.264 of a payload
+        type perhaps without the parameter sets that `sets` has for it.
+        """
+        self._sets = sets
         self._inbox.put(Began(self._number, "video" in self._taps, sound))
         self.packet_s = self._now_s()
 
@@ -102,7 +108,9 @@ class Intake:
         name = VIDEO_CODECS.get(codec.name.upper())
         if name is None or not frame.data:
             return
-        key = is_keyframe(name, frame.data)
+        key, data = is_keyframe(name, frame.data), frame.data
+        if key and (sets := self._sets.get(codec.payloadType or 0)) is not None:
+            data = data if parameter_sets(name, data) else sets + data
         aligned = key and self._timeline.align()
         arrived_s = self._now_s()
         first_s = self._first_s.pop("video", arrived_s)
@@ -112,7 +120,7 @@ class Intake:
             Sample(
                 session=self._number,
                 codec=name,
-                data=frame.data,
+                data=data,
                 ticks=ticks,
                 rate_hz=self._timeline.video.rate_hz,
                 arrived_ns=round(arrived_s * 1e9),

@@ -7,6 +7,7 @@ do is said before it is asked.
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -26,6 +27,7 @@ PROFILES = re.compile(r"(42|4d|58|64)[0-9a-f]{4}", re.IGNORECASE)
 
 _FMTP = re.compile(r"a=fmtp:(\d{1,3}) (.*)")
 _RTPMAP = re.compile(r"a=rtpmap:(\d{1,3}) ([A-Za-z0-9-]+)/\d+")
+_SETS = re.compile(r"sprop-parameter-sets=([A-Za-z0-9+/=,]+)")
 _PROFILE = re.compile(r"profile-level-id=([0-9A-Za-z]+)", re.IGNORECASE)
 
 
@@ -47,6 +49,8 @@ class Offer:
     """Payload types of H.264, and the profiles that they were offered with."""
     kinds: frozenset[str]
     """`audio`, `video` or both."""
+    parameter_sets: Mapping[int, bytes] = field(default_factory=dict)
+    """By payload type of H.264: the sets that stand in the offer alone, as Annex B."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,8 @@ def read_offer(text: str) -> Offer:
         raise Unacceptable("all media must be in one a=group:BUNDLE, each by its own a=mid")
     profiles: dict[str, str] = {}
     kept = list(_usable(lines, profiles))
-    return Offer("\r\n".join(kept) + "\r\n", profiles, frozenset(kinds))
+    sets = dict(_parameter_sets(lines))
+    return Offer("\r\n".join(kept) + "\r\n", profiles, frozenset(kinds), sets)
 
 
 def _sections(lines: list[str]) -> tuple[list[str], list[list[str]]]:
@@ -209,6 +214,20 @@ def _usable(lines: list[str], profiles: dict[str, str]) -> Iterator[str]:
                 profiles[found.group(1)] = profile.group(1)
                 line = _PROFILE.sub(f"profile-level-id={BASELINE}", line)
         yield line
+
+
+def _parameter_sets(lines: list[str]) -> Iterator[tuple[int, bytes]]:
+    """What RFC 6184 8.1 calls sprop-parameter-sets: senders may leave them out of the stream."""
+    for line in lines:
+        format_line = _FMTP.fullmatch(line)
+        said = _SETS.search(format_line.group(2)) if format_line else None
+        if format_line is None or said is None:
+            continue
+        try:
+            units = [b64decode(unit, validate=True) for unit in said.group(1).split(",")]
+        except ValueError:
+            raise Malformed("sprop-parameter-sets is not base64") from None
+        yield int(format_line.group(1)), b"".join(b"\0\0\0\1" + unit for unit in units if unit)
 
 
 def _has_address(candidate: str) -> bool:

@@ -97,7 +97,7 @@ class Session:
             await self.close("the offer was refused")
             raise
         self._began_s = self._now_s()
-        self._intake.begin(self._agreed_sound())
+        self._intake.begin(self._agreed_sound(), offer.parameter_sets)
         rules = self._rules
         return finish_answer(
             self._peer.localDescription.sdp,
