@@ -112,6 +112,13 @@ def test_calibration_finds_the_law_that_made_the_scores() -> None:
     assert found.offset == pytest.approx(0.0, abs=0.15)
 
 
+def test_calibration_shrinks_scores_that_are_far_out_and_often_wrong() -> None:
+    real = np.array([-9.0] * 6 + [9.0] * 4)
+    found = platt(real, -real)
+    assert 0.0 < found.slope < 0.1  # right six times in ten: log-odds of 0.4 at a score of 9
+    assert found.slope * 9.0 == pytest.approx(np.log(0.6 / 0.4), abs=0.05)
+
+
 @pytest.mark.parametrize(("seconds", "count"), [(1.5, 1), (2.0, 1), (3.0, 2), (5.0, 3)])
 def test_windows_cover_a_clip_to_its_end(seconds: float, count: int) -> None:
     pcm = np.arange(int(seconds * RATE_HZ)).astype(np.int16)

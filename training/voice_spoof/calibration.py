@@ -32,13 +32,22 @@ def platt(real: Floats, fake: Floats, *, steps: int = 200) -> Calibration:
         [np.full(len(real), 0.5 / len(real)), np.full(len(fake), 0.5 / len(fake))]
     )
     design = np.stack([logits, np.ones_like(logits)], axis=1)
-    theta = np.array([1.0, 0.0])
+    start = np.array([1.0, 0.0])
+    theta = start
     ridge = 1e-4 * np.eye(2)
+
+    def cost(theta: Floats) -> float:
+        nats = design @ theta
+        likelihood = weight @ (np.logaddexp(0.0, nats) - label * nats)
+        return float(likelihood + 0.5 * (theta - start) @ ridge @ (theta - start))
+
     for _ in range(steps):
-        p = 1.0 / (1.0 + np.exp(-design @ theta))
-        gradient = design.T @ (weight * (p - label)) + ridge @ (theta - np.array([1.0, 0.0]))
+        p = 0.5 * (1.0 + np.tanh(0.5 * design @ theta))
+        gradient = design.T @ (weight * (p - label)) + ridge @ (theta - start)
         curvature = design.T @ (design * (weight * p * (1 - p))[:, None]) + ridge
         step = np.linalg.solve(curvature, gradient)
+        while cost(theta - step) > cost(theta) and np.abs(step).max() >= 1e-9:
+            step = step / 2  # far from the end a whole step may overshoot
         theta = theta - step
         if np.abs(step).max() < 1e-9:
             break

@@ -100,7 +100,7 @@ def reliability_of(folds: Sequence[Parts]) -> Figures:
         law = left_out_law([other for place, other in enumerate(folds) if place != at])
         for kind, bag in ((False, real), (True, fake)):
             log_odds = law.log_odds(windows(parts["held"], fake=kind))
-            bag.append(1.0 / (1.0 + np.exp(-log_odds)))
+            bag.append(0.5 * (1.0 + np.tanh(0.5 * log_odds)))
     counts = Counts.of(np.concatenate(real), np.concatenate(fake))
     return {
         "expected_calibration_error": round(calibration_error(counts), 3),
