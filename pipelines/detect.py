@@ -216,10 +216,6 @@ class Panel:
         spent_s = time.perf_counter() - began_s
         return judged(found.kind, verdicts, processing_time_s=spent_s)
 
-    def close(self) -> None:
-        """Let go of the thread that detectors are called on; `detect` may still be called."""
-        self._examiner.close()
-
     def _named(self, only: Collection[str] | None) -> Collection[str]:
         unknown = sorted(set(only or ()) - self._detectors.keys())
         if unknown:

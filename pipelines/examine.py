@@ -81,16 +81,16 @@ class Examiner:
             if modality in source.modalities and (only is None or name in only)
         ]
         self._load({look.detector for look in looks})
-        return Examination(source, source.items(_demand(looks)), looks, self._score)
-
-    def close(self) -> None:
-        """Let go of the thread that detectors are called on; the next call has a new one."""
-        self._calls.close()
+        items = source.items(_demand(looks))
+        return Examination(source, items, looks, self._score, ended=self._calls.close)
 
     def _load(self, names: Collection[str]) -> None:
-        for name, detector in self._detectors.items():
-            if name in names and name not in self._loaded:
-                self._load_one(name, detector)
+        try:
+            for name, detector in self._detectors.items():
+                if name in names and name not in self._loaded:
+                    self._load_one(name, detector)
+        finally:
+            self._calls.close()
 
     def _load_one(self, name: str, detector: Detector) -> None:
         if name in self.given_up:
@@ -162,7 +162,10 @@ class Examination:
         items: Iterator[Item],
         looks: Sequence[Look],
         score: Callable[[str, Window], DetectionResult],
+        *,
+        ended: Callable[[], None],
     ) -> None:
+        """`ended` is called when nobody asks for more results."""
         due: list[tuple[str, Window]] = []
         begun: set[tuple[str, str, Modality]] = set()
 
@@ -177,11 +180,18 @@ class Examination:
         self._beginnings: dict[tuple[str, Look], _Beginning] = {}
         self._items = items
         self._score = score
+        self._ended = ended
 
     def results(
         self, *, progress: Callable[[float], None] = lambda media_s: None
     ) -> Iterator[DetectionResult]:
         """Of every window, in media order; `progress` is called with the media time reached."""
+        try:
+            yield from self._results(progress)
+        finally:
+            self._ended()
+
+    def _results(self, progress: Callable[[float], None]) -> Iterator[DetectionResult]:
         for item in self._items:
             self.stream.take(item)
             self._keep(item)

@@ -64,7 +64,6 @@ class Detecting:
         """Waits for the window in work; what is behind it is given up."""
         self._leaving.set()
         await asyncio.to_thread(self._worker.shutdown, wait=True, cancel_futures=True)
-        self.panel.close()
 
     @contextmanager
     def place(self) -> Iterator[None]:
