@@ -254,6 +254,20 @@ def _add_eval(commands: _Commands[_Parser]) -> None:
         help="also measure plain classifiers on these features, each fitted on other groups",
     )
     parser.add_argument("--split", metavar="NAME", help="only rows whose `split` column says so")
+    _add_streams(parser)
+    parser.add_argument(
+        "--pool",
+        default="log_odds",
+        choices=["log_odds", "mean", "max"],
+        help="how the windows of a file become one confidence (default: mean log-odds)",
+    )
+    _add_reports(parser)
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
+    _add_logging(parser)
+
+
+def _add_streams(parser: argparse.ArgumentParser) -> None:
+    """How `eval` looks at long recordings."""
     parser.add_argument(
         "--streams",
         action="store_true",
@@ -265,15 +279,6 @@ def _add_eval(commands: _Commands[_Parser]) -> None:
         metavar="SECONDS",
         help="with --streams: also judge each against its own first clean SECONDS, and compare",
     )
-    parser.add_argument(
-        "--pool",
-        default="log_odds",
-        choices=["log_odds", "mean", "max"],
-        help="how the windows of a file become one confidence (default: mean log-odds)",
-    )
-    _add_reports(parser)
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
-    _add_logging(parser)
 
 
 def _add_reports(parser: argparse.ArgumentParser) -> None:
