@@ -20,7 +20,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from streammon.ingest.webrtc.tap import only_at
+from streammon.ingest.webrtc.tap import mend, only_at
 
 HERE = ("127.0.0.1",)
 WIDTH, HEIGHT, FPS = 320, 180, 25
@@ -137,6 +137,7 @@ class Publisher:
             transceiver.direction = "sendonly"
         for transport in self._transports():
             only_at(transport, HERE)
+            mend(transport)
         if network is not None:
             for dtls in {item.sender.transport for item in self.peer.getTransceivers()}:
                 _disturb(dtls, network)

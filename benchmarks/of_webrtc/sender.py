@@ -28,7 +28,7 @@ from aiortc import (
 )
 
 from benchmarks.of_webrtc.film import FPS, SOUND_HZ, SOUND_S, film, tone
-from streammon.ingest.webrtc.tap import only_at
+from streammon.ingest.webrtc.tap import mend, only_at
 
 FOLDER = Path(__file__).parents[2] / "bench-out"
 HERE = ("127.0.0.1",)
@@ -88,6 +88,7 @@ def peer_of(codec: str, pictures: Sequence[bytes], sound: Sequence[bytes]) -> RT
         wanted = {codec.lower(), "opus", "rtx"}
         transceiver.setCodecPreferences([one for one in known if one.name.lower() in wanted])
         only_at(transceiver.sender.transport.transport, HERE)
+        mend(transceiver.sender.transport.transport)
     return peer
 
 

@@ -396,6 +396,17 @@ async def test_eight_publish_at_once() -> None:
         assert all(call.sessions[0].over is None for call in calls)
 
 
+async def test_a_publisher_that_leaves_while_it_connects_leaves_nothing() -> None:
+    """At any moment of ICE and DTLS; what is left would be found by the check of every test."""
+    async with opened() as call:
+        for delay_s in (0.0, 0.01, 0.02, 0.04, 0.08, 0.16):
+            async with publishing(call.publish, Pictures(size=(64, 48)), Sound()):
+                await asyncio.sleep(delay_s)
+                await call.source.leave(call.sessions[-1])
+        async with publishing(call.publish, Pictures()):
+            assert await call.frames(1)
+
+
 async def test_comings_and_goings_leave_no_memory_behind() -> None:
     async with opened() as call:
         sizes_kb: list[int] = []

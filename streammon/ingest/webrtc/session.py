@@ -39,7 +39,7 @@ NOT_UNDERSTOOD = (
 )
 """What aiortc's parser of SDP raises, depending on where it stumbles."""
 
-CLOSED_WITHIN_S = 5.0
+CLOSED_WITHIN_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +212,7 @@ class Session:
             raise Unacceptable("nothing of what is offered is wanted here")
         for transport in self._transports():
             tap.only_at(transport, addresses)
+            tap.mend(transport)
 
     def _tap(self, transceiver: RTCRtpTransceiver) -> None:
         kind = transceiver.kind

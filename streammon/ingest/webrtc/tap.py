@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -182,14 +183,28 @@ def only_at(transport: Any, addresses: Sequence[str]) -> None:
     """Have an ICE transport of aiortc use these addresses of the machine and no other.
 
     aioice would open a port on every address but 127.0.0.1. To be called before candidates are
-    gathered. Also turns away empty datagrams, which anyone may send and which end a session.
+    gathered.
     """
-    connection = transport._connection
-    here = list(addresses)
-    gather, receive = connection.get_component_candidates, transport._recv
+    connection, here = transport._connection, list(addresses)
+    gather = connection.get_component_candidates
 
     async def gather_here(component: int, addresses: list[str], timeout: int = 5) -> Any:
         return await gather(component, here, timeout)
+
+    connection.get_component_candidates = gather_here
+
+
+def mend(transport: Any) -> None:
+    """Have an ICE transport of aiortc survive strangers, and leave nothing when it ends early.
+
+    Anyone may send an empty datagram, which would end a session. Closed while it connects, the
+    transport would raise where nobody listens, and its connection would go on asking for consent
+    for ever. To be called before it is started.
+    """
+    from aiortc.exceptions import InvalidStateError
+
+    connection = transport._connection
+    receive, connect, start = transport._recv, connection.connect, transport.start
 
     async def receive_some() -> bytes:
         while True:
@@ -197,8 +212,18 @@ def only_at(transport: Any, addresses: Sequence[str]) -> None:
             if data:
                 return data
 
-    connection.get_component_candidates = gather_here
-    transport._recv = receive_some
+    async def connect_unless_closed() -> None:
+        await connect()
+        if connection._closing:
+            connection._query_consent_task.cancel()
+            raise ConnectionError("closed while it was connecting")
+
+    async def start_unless_closed(parameters: Any) -> None:
+        with suppress(InvalidStateError):
+            await start(parameters)
+
+    transport._recv, transport.start = receive_some, start_unless_closed
+    connection.connect = connect_unless_closed
 
 
 def check_gathers(transport: Any) -> None:
