@@ -21,6 +21,9 @@ from streammon.detectors.faces.tracker import Eyes, Tracker
 CUT = CropSpec(side_px=128, eyes_share=0.45, eyes_at=0.37)
 """What the network is shown: the face with hair, cheeks and some background."""
 
+SEARCH_EVERY_S = 1.0
+"""For faces that have come; one that is lost is looked for at once."""
+
 
 @dataclass(slots=True, eq=False)
 class Look:
@@ -68,7 +71,7 @@ def look(
     A face that passes in fewer than `least_pictures` is shown, not judged: its cuts are dropped.
     Pictures come in order of time; one that is out of order is passed over.
     """
-    tracker = Tracker(eyes, most_faces=most_faces)
+    tracker = Tracker(eyes, most_faces=most_faces, search_every_s=SEARCH_EVERY_S)
     faces: dict[int, Look] = {}
     reasons: Counter[str] = Counter()
     for frame in frames:
