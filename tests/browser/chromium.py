@@ -84,7 +84,7 @@ async def wall(
             page = await (await browser.new_context(viewport=size, **context)).new_page()  # type: ignore[arg-type]
             page.set_default_timeout(SOON_MS)
             opened = Opened(page)
-            _listen(page, opened.problems)
+            listen(page, opened.problems)
             await page.goto(url)
             yield opened
             assert opened.problems == []
@@ -92,7 +92,8 @@ async def wall(
             await browser.close()
 
 
-def _listen(page: Page, problems: list[str]) -> None:
+def listen(page: Page, problems: list[str]) -> None:
+    """Note what the console complains of, and every request to elsewhere."""
     page.on(
         "console",
         lambda message: (

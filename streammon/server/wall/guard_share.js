@@ -2,6 +2,7 @@
 
 const PLAIN_SOUND = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 const PICTURE = { frameRate: { ideal: 25, max: 30 } };
+const SURFACES = { browser: "a tab", window: "a window", monitor: "the whole screen" };
 const READY_MS = 15_000;
 
 /** Why nothing could be shared: `reason` is a key of `TROUBLE` in guard_words.js. */
@@ -77,7 +78,8 @@ export async function shareCall() {
     const sound = { ...PLAIN_SOUND, suppressLocalAudioPlayback: false };
     return devices.getDisplayMedia({ video: PICTURE, audio: sound, systemAudio: "include", selfBrowserSurface: "exclude", surfaceSwitching: "include" });
   });
-  return new Shared(stream, stream.getVideoTracks()[0]?.label || "a shared window");
+  const { displaySurface } = stream.getVideoTracks()[0]?.getSettings() ?? {};
+  return new Shared(stream, SURFACES[displaySurface] ?? "what you share");
 }
 
 /** Camera and microphone, or the one that there is. */
