@@ -110,18 +110,24 @@ def filmed(path: Path, identity: str, source: str) -> Taken:
     return Taken(frames[:PICTURES], meshes[:PICTURES], identity, source)
 
 
-def portrait(faces: Faces, at: int, rng: np.random.Generator) -> Taken:
-    """A still whose edges are carried on, 640x360, under a slowly moving camera."""
+def portrait(faces: Faces, at: int, rng: np.random.Generator, *, blurred: bool) -> Taken:
+    """A still, 640x360, under a slowly moving camera.
+
+    Its edges are carried on; `blurred`: it stands before a blurred copy of itself instead.
+    """
     image, mesh = faces.images[at], faces.meshes[at].astype(np.float64)
     scale = rng.uniform(28, 64) / (KEPT.eyes_share * SIDE_PX)
     start, drift = rng.uniform([40, 10], [380, 90]), rng.normal(0, 0.7, 2)
+    behind = cv2.GaussianBlur(cv2.resize(image, (640, 360)), (0, 0), 14)
     frames, meshes = [], []
     for number in range(PICTURES):
         x, y = start + drift * number
         view = np.array([[scale, 0.0, x], [0.0, scale, y]])
         flags = cv2.INTER_AREA if scale < 0.7 else cv2.INTER_LINEAR
-        seen = cv2.warpAffine(image, view, (640, 360), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        frames.append(np.asarray(seen, np.uint8))
+        frame = np.asarray(behind, np.uint8).copy()
+        edge = cv2.BORDER_TRANSPARENT if blurred else cv2.BORDER_REPLICATE
+        cv2.warpAffine(image, view, (640, 360), frame, flags, edge)
+        frames.append(frame)
         meshes.append(mesh * scale + [x, y])
     return Taken(frames, meshes, str(faces.identities[at]), str(faces.sources[at]))
 
@@ -140,7 +146,7 @@ def write(frames: Sequence[Image], path: Path, carrier: str) -> None:
         container.mux(stream.encode(None))
 
 
-def people(faces: Faces, data: Path, turn: int, stills: int) -> Iterator[Taken]:
+def people(faces: Faces, data: Path, turn: int, stills: int, *, blurred: bool) -> Iterator[Taken]:
     """The filmed people of a round's fold, then so many portraits of it."""
     rng = np.random.default_rng(turn)
     fold = dict(zip(faces.identities.tolist(), faces.folds.tolist(), strict=True))
@@ -155,7 +161,7 @@ def people(faces: Faces, data: Path, turn: int, stills: int) -> Iterator[Taken]:
         if faces.folds[at] == turn and np.sum(faces.identities == name) == 1
     ]
     for at in rng.permutation(alone)[:stills]:
-        yield portrait(faces, int(at), rng)
+        yield portrait(faces, int(at), rng, blurred=blurred)
 
 
 def main() -> None:
@@ -167,6 +173,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--how", choices=["frozen", "tuned"], default="frozen")
     parser.add_argument("--stills", type=int, default=16, help="portraits in each round")
+    parser.add_argument("--blurred", action="store_true", help="portraits before a blurred ground")
     settings = parser.parse_args()
     torch.set_num_threads(1)
     faces = faces_of(settings.data / "manifest.csv", settings.cache)
@@ -178,7 +185,9 @@ def main() -> None:
         config = f"detectors:\n  face_forgery: {{weights: {weights}}}\n"
         (settings.out / f"round-{turn}.yaml").write_text(config)
         methods = [method for method in METHODS if family(method) == HELD_OUT[turn]]
-        for number, taken in enumerate(people(faces, settings.data, turn, settings.stills)):
+        for number, taken in enumerate(
+            people(faces, settings.data, turn, settings.stills, blurred=settings.blurred)
+        ):
             target = int(np.flatnonzero(faces.identities == taken.identity)[0])
             carrier = ("call", "broadcast")[number % 2]
             for method in ("", *methods):
