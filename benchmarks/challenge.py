@@ -18,8 +18,8 @@ from streammon.detectors.challenge.scoring import Answer, Judgement, judge
 from streammon.detectors.challenge.skin import SkinReader
 from tests.lit_faces import GENUINE, KINDS, Scene, pictures, scene, skins
 
-SEEDS, QUICK_SEEDS = 200, 8
-FILMED, QUICK_FILMED = 6, 1
+SEEDS, QUICK_SEEDS = 40, 8
+FILMED, QUICK_FILMED = 2, 1
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
             **{answer.value: answers[answer] for answer in Answer},
             **{f"filmed_{answer.value}": seen[answer] for answer in Answer},
         }
-        print(f"{kind:<28}", *(f"{name} {count}" for name, count in details[kind].items()))
+        print(f"{kind:<28}", *(f"{name} {n}" for name, n in details[kind].items()), flush=True)
         word = kind.replace(",", "").replace(" ", "_")
         figures[f"follows_{word}"] = answers[Answer.FOLLOWS] / seeds
     false = [kind for kind in KINDS if kind not in GENUINE]
