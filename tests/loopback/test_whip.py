@@ -190,7 +190,7 @@ async def test_an_ice_restart_is_refused_with_422_and_the_session_goes_on() -> N
         assert await here.items[StreamId("call")].recv()
 
 
-# --- 4.1, 4.6, 4.7: browsers, servers, tokens ---------------------------------------------------------------
+# --- 4.1, 4.6, 4.7: browsers, servers, tokens ----------------------------------------------------
 
 
 async def test_a_preflight_needs_no_token_and_says_what_may_be_sent() -> None:
