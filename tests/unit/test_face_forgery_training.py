@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ from streammon.detectors.faces.tracker import open_eyes
 from streammon.detectors.models.lite_cnn import FEATURES, LiteCnn
 from tests.drawn_face import drawn_face
 from training.face_forgery.backbone import pretrained
-from training.face_forgery.faces import FOLDS, KEPT, SIDE_PX, Faces, faces_of
+from training.face_forgery.clips import portrait, write
+from training.face_forgery.faces import FOLDS, KEPT, SIDE_PX, Faces, aligned, faces_of
 from training.face_forgery.film import KEPT_FRAMES, filmed, shot
 from training.face_forgery.fit import Pairs, logits, set_head, tune
 from training.face_forgery.forgeries import mesh_warp, partners, paste
@@ -226,6 +228,20 @@ def test_what_is_shipped_can_be_loaded_by_the_detector(tmp_path: Path) -> None:
     assert reached == pytest.approx(0.05, abs=0.01)
     shown = np.full((CUT.side_px, CUT.side_px, 3), 90, np.uint8)
     assert held.logits([shown]) == pytest.approx(logits(model, shown[None]), abs=1e-3)
+
+
+@pytest.mark.parametrize("blurred", [False, True])
+def test_a_portrait_is_filmed_with_its_mesh_where_the_face_is(
+    faces: Faces, blurred: bool, tmp_path: Path
+) -> None:
+    taken = portrait(faces, 0, np.random.default_rng(0), blurred=blurred)
+    for at in (0, -1):
+        cut, mesh = aligned(taken.frames[at], taken.meshes[at])
+        assert np.abs(mesh - faces.meshes[0]).max() < 8
+        assert np.abs(cut[60:200, 60:160].astype(int) - faces.images[0][60:200, 60:160]).mean() < 12
+    write(taken.frames[:5], tmp_path / "film.mp4", "call")
+    with av.open(str(tmp_path / "film.mp4")) as film:
+        assert [(one.width, one.height) for one in film.decode(video=0)] == [(640, 360)] * 5
 
 
 def test_another_file_than_the_named_backbone_is_refused(tmp_path: Path) -> None:
