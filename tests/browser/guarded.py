@@ -131,12 +131,14 @@ async def guard(browser: Browser, url: str, **context: Any) -> AsyncGenerator[Op
     listen(page, opened.problems)
     await page.goto(f"{url}guard")
     yield opened
-    assert opened.problems == []
+    assert opened.problems == [], opened.problems
     await room.close()
 
 
-async def becomes(page: Page, name: str, value: str) -> None:
+async def becomes(page: Page, name: str, value: str, *, within_s: float = SOON_MS / 1000) -> None:
     """Returns once `data-name` of the body is `value`."""
     await page.wait_for_function(
-        "([name, value]) => document.body.dataset[name] === value", arg=[name, value]
+        "([name, value]) => document.body.dataset[name] === value",
+        arg=[name, value],
+        timeout=1000 * within_s,
     )
