@@ -75,13 +75,15 @@ def figures(rows: Sequence[Row]) -> Figures:
     """AUC, equal error rate, and what is found at 5 % false alarms.
 
     With 95 % intervals by speaker, a real one together with the copies of it; no interval where one
-    class is all of one speaker.
+    class is all of one speaker, and nothing but their number where one is missing.
     """
     fake = np.array([row.fake for row in rows])
+    found: Figures = {"real": int((~fake).sum()), "fake": int(fake.sum())}
+    if not all(found.values()):
+        return found
     scores = np.array([row.score for row in rows])
     ends = Redrawn(fake, scores, [row.speaker for row in rows], rounds=ROUNDS).intervals(MEASURES)
     counts = Counts.of(scores[~fake], scores[fake])
-    found: Figures = {"real": int((~fake).sum()), "fake": int(fake.sum())}
     for name, measure in MEASURES.items():
         interval = ends[name]
         numbers = [measure(counts), *((interval.low, interval.high) if interval else ())]
