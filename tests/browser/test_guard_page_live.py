@@ -1,0 +1,80 @@
+"""The whole thing: `streammon run call_guard`, and at `/guard` a recording watched as a call."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page
+
+from tests.browser.chromium import needs_chromium
+from tests.browser.guarded import becomes, chromium, guard
+from tests.e2e.program import Program, streammon
+
+pytestmark = [pytest.mark.browser, needs_chromium]
+
+STATED_S = 12.0
+"""docs/call-guard.md: how much judged speech the alert takes. A busy machine judges less of it."""
+CALM_S = 20.0
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    """On a machine that need not have a camera: the page is served all the same."""
+    with streammon(tmp_path, "run", "call_guard", "--port", "0") as running:
+        running.url()
+        yield running
+
+
+async def share(page: Page, name: str) -> None:
+    """Share a recording of the demo; returns once the monitor judges what it hears."""
+    await page.locator("#watch-file:enabled").wait_for(state="attached", timeout=60_000)
+    await page.set_input_files("#watch-file", str(files("streammon.demo") / name))
+    await becomes(page, "state", "live", within_s=60)
+    await page.locator("#checks li[data-kind=voice_spoof]").wait_for(timeout=60_000)
+
+
+@pytest.mark.timeout(150)
+async def test_a_cloned_voice_raises_the_alert_within_the_stated_time(program: Program) -> None:
+    url = await asyncio.to_thread(program.url)
+    async with chromium() as browser, guard(browser, f"{url}/") as opened:
+        page = opened.page
+        await share(page, "studio_cloned_voice.mp4")
+        await becomes(page, "level", "alert", within_s=60)
+        said = await page.locator("#checks li[data-kind=voice_spoof] .muted").inner_text()
+        judged = re.search(r"over (\d+(?:\.\d)?) s:", said)
+        assert judged is not None, said
+        assert 2.0 < float(judged.group(1)) <= STATED_S
+        assert "vocoder" in await page.locator("#alarm-why").inner_text()
+        assert await page.locator("#checks li[data-kind=voice_spoof]").get_attribute(
+            "data-level"
+        ) == ("alert")
+        await page.click("#stop")
+        await becomes(page, "state", "over")
+        opened.problems[:] = [one for one in opened.problems if "503" not in one]  # not yet ready
+
+
+@pytest.mark.timeout(150)
+async def test_a_clean_recording_stays_without_an_alert(program: Program) -> None:
+    url = await asyncio.to_thread(program.url)
+    async with chromium() as browser, guard(browser, f"{url}/") as opened:
+        page = opened.page
+        await share(page, "studio_clean.mp4")
+        await page.wait_for_function(
+            "seconds => document.querySelector('video').currentTime > seconds",
+            arg=CALM_S,
+            timeout=60_000,
+        )
+        assert await page.get_attribute("body", "data-level") in {"calm", "rising"}
+        assert await page.locator("#past li").count() == 0
+        assert await page.locator("#alarm").is_hidden()
+        voice = page.locator("#checks li[data-kind=voice_spoof]")
+        assert "stretches over" in await voice.inner_text()
+        await page.click("#stop")
+        await becomes(page, "state", "over")
+        opened.problems[:] = [one for one in opened.problems if "503" not in one]  # not yet ready
+        assert "No alert was raised" in await page.locator("#verdict-why").inner_text()
