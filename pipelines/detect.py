@@ -67,9 +67,14 @@ def judged(
     be answered with AI-generated. Agreement does not raise it (as a noisy-or would), since
     detectors that look at the same content err together. Questions of AI generation go before those
     that are not (a frozen picture, a flooded chat): these give the confidence only when no other
-    could be answered, and `is_ai_generated` is then `None`.
+    could be answered, and `is_ai_generated` is then `None`. What experimental detectors say is told
+    and decides nothing.
     """
-    scored = [verdict for verdict in verdicts if verdict.confidence is not None]
+    scored = [
+        verdict
+        for verdict in verdicts
+        if verdict.confidence is not None and not verdict.experimental
+    ]
     deciding = [verdict for verdict in scored if verdict.is_ai_generated is not None]
     opinions = list(_by_question(deciding or scored))
     if not opinions:
@@ -109,7 +114,10 @@ def _is_generated(opinion: _Opinion) -> bool:
 def _why(kind: ContentKind, verdicts: Sequence[Verdict]) -> str:
     if not verdicts:
         return f"no detector looks at {kind}"
-    return "; ".join(f"{verdict.detector}: {verdict.abstained}" for verdict in verdicts)
+    return "; ".join(
+        f"{verdict.detector}: {verdict.abstained or 'experimental, decides nothing alone'}"
+        for verdict in verdicts
+    )
 
 
 class Panel:

@@ -73,9 +73,7 @@ class Monitor:
         self._streams = watch_all(parts.sources, self._scheduler)
         self._entrances = parts.entrances
         self.attention = Attention()
-        self._outlets = _outlets(
-            parts, outbox, self._board, clock=clock, hub=hub, metrics=metrics
-        )
+        self._outlets = _outlets(parts, outbox, self._board, clock=clock, hub=hub, metrics=metrics)
         self._results: Channel[DetectionResult] = Channel("results", WAITING, WhenFull.BLOCK)
         self._alerts: Channel[Alert] = Channel("alerts", WAITING, WhenFull.BLOCK)
         book = IncidentBook(config.alerts, parts.rules, origin=origin, evidence_ref=_snapshot_path)

@@ -42,6 +42,8 @@ class Verdict:
     model_used: str
     details: Mapping[str, Json] = field(default_factory=dict)
     """`abstentions`: reasons with their number of windows; `peak`: the strongest window."""
+    experimental: bool = False
+    """The detector says that it is too weak to decide alone."""
 
     def to_json(self) -> dict[str, Json]:
         """As JSON has it; see docs/detect.md."""
@@ -56,6 +58,7 @@ class Verdict:
             "scored": self.scored,
             "model_used": self.model_used,
             "details": _plain(self.details),
+            "experimental": self.experimental,
         }
 
 
@@ -136,6 +139,7 @@ class _Sum:
     """Windows of which the detector says whether they are generated, yes or no."""
     reasons: Counter[str] = field(default_factory=Counter)
     model_used: str = ""
+    experimental: bool = False
 
     def add(self, result: DetectionResult) -> None:
         self.windows += 1
@@ -150,6 +154,7 @@ class _Sum:
         self.confidences += result.confidence
         if self.peak is None or result.confidence > (self.peak.confidence or 0.0):
             self.peak = result
+        self.experimental = result.experimental
         self.votes += result.is_ai_generated is not None
         self.ayes += result.is_ai_generated is True
 
@@ -173,6 +178,7 @@ class _Sum:
             scored=self.scored,
             model_used=self.model_used,
             details=self._details(),
+            experimental=self.experimental,
         )
 
     def _confidence(self, how: Pool) -> float | None:

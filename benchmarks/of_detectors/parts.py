@@ -127,7 +127,8 @@ def forgeries(rounds: int) -> tuple[dict[str, float], dict[str, float]]:
         took.append(clock.of(lambda window=window: detector.score([window])) / len(pictures))  # type: ignore[misc]
         found_s = clock.of(lambda: eyes.find(pictures[0]))
         read_s = clock.of(lambda: [eyes.read(one, square) for one in pictures]) / len(pictures)
-        judged_s = clock.of(lambda: [network(some) for some in torch.split(cuts, 8)]) / len(pictures)
+        eights = torch.split(cuts, 8)
+        judged_s = clock.of(lambda: [network(some) for some in eights]) / len(pictures)  # noqa: B023
         parts.append(found_s / 3 + read_s + judged_s)
     ratio = statistics.median(own / bare for own, bare in zip(took, parts, strict=True))
     ms = 1000 * statistics.median(took)

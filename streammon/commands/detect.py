@@ -98,10 +98,11 @@ def _explained(verdict: Verdict) -> str:
     if verdict.confidence is None:
         return f"abstained: {verdict.abstained}"
     said = {True: "generated; ", False: "not generated; ", None: ""}[verdict.is_ai_generated]
+    weak = "experimental, decides nothing; " if verdict.experimental else ""
     windows = "1 window" if verdict.windows == 1 else f"{verdict.windows} windows"
     if verdict.scored < verdict.windows:
         windows = f"{verdict.scored} of {windows}"
-    return f"{said}{windows}{_peak(verdict)}"
+    return f"{weak}{said}{windows}{_peak(verdict)}"
 
 
 def _peak(verdict: Verdict) -> str:

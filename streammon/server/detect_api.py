@@ -58,6 +58,7 @@ class VerdictOut(BaseModel):
     scored: int = Field(description="Windows that it did not abstain from.")
     model_used: str
     details: dict[str, Any] = Field(description="Reasons to abstain; the strongest window.")
+    experimental: bool = Field(description="Told, and decides nothing.")
 
 
 class DetectionOut(BaseModel):

@@ -97,7 +97,7 @@ def listen(page: Page, problems: list[str]) -> None:
     page.on(
         "console",
         lambda message: (
-            problems.append(f"{message.type}: {message.text}")
+            problems.append(f"{message.type}: {message.text} {message.location['url']}".strip())
             if message.type in {"error", "warning"}
             else None
         ),

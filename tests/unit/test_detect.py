@@ -29,6 +29,7 @@ def a_verdict(
     kind: str = "voice_spoof",
     generated: bool | None = None,
     modality: Modality = Modality.AUDIO,
+    experimental: bool = False,
 ) -> Verdict:
     return Verdict(
         detector=detector,
@@ -40,6 +41,7 @@ def a_verdict(
         windows=1,
         scored=int(confidence is not None),
         model_used=f"{detector}-1",
+        experimental=experimental,
     )
 
 
@@ -53,6 +55,16 @@ def test_different_kinds_are_different_questions_and_the_highest_stands() -> Non
         a_verdict("eye", 0.8, kind="face_forgery", generated=True),
     )
     assert (found.confidence, found.is_ai_generated, found.model_used) == (0.8, True, "eye-1")
+
+
+def test_what_an_experimental_detector_says_is_told_and_decides_nothing() -> None:
+    weak = a_verdict("eye", 0.9, kind="face_forgery", generated=True, experimental=True)
+    found = judge(a_verdict("ear", 0.3, generated=False), weak)
+    assert (found.confidence, found.is_ai_generated) == (0.3, False)
+    assert found.to_json()["detectors"][1]["experimental"] is True  # type: ignore[index, call-overload]
+    alone = judge(weak)
+    assert (alone.confidence, alone.is_ai_generated) == (None, None)
+    assert alone.abstained == "eye: experimental, decides nothing alone"
 
 
 def test_detectors_of_one_kind_are_averaged_by_their_odds() -> None:
@@ -107,7 +119,7 @@ def test_the_json_is_the_standard_result() -> None:
     assert fields["processing_time_s"] == 0.5
     assert set(fields["detectors"][0]) == {
         "detector", "kind", "modality", "confidence", "is_ai_generated", "abstained", "windows",
-        "scored", "model_used", "details",
+        "scored", "model_used", "details", "experimental",
     }  # fmt: skip
 
 
@@ -185,6 +197,7 @@ def test_detectors_are_named_by_type_by_monitor_or_by_file(tmp_path: Path) -> No
         "voice_spoof",
         "chat_flood",
         "ai_text",
+        "face_forgery",
     }
     assert set(configured("chat_moderation").detectors) == {"chat_flood", "ai_text"}
     assert set(configured("freeze").detectors) == {"freeze"}

@@ -51,8 +51,7 @@ export class Publisher {
     this.stream = this.name = null;
     this.#drop();
     this.#forget();
-    if (session === null) return;
-    await fetch(session, { method: "DELETE", headers: authorization(), keepalive: true }).catch(() => {});
+    if (session !== null) await discard(session);
   }
 
   #forget() {
@@ -67,6 +66,7 @@ export class Publisher {
   }
 
   async #publish(turn) {
+    const { name } = this;
     const peer = new RTCPeerConnection();
     this.peer = peer;
     peer.onconnectionstatechange = () => this.#look(turn, peer);
@@ -74,9 +74,9 @@ export class Publisher {
       for (const track of this.stream.getTracks()) peer.addTransceiver(track, { direction: "sendonly", streams: [this.stream] });
       await peer.setLocalDescription(await peer.createOffer());
       await gathered(peer);
-      const answer = await post(`/whip/${this.name}`, peer.localDescription.sdp);
+      const answer = await post(`/whip/${name}`, peer.localDescription.sdp);
       if (turn !== this.turn) {
-        fetch(answer.session, { method: "DELETE", headers: authorization() }).catch(() => {});
+        if (name !== this.name) discard(answer.session); // else the next attempt takes over
         return;
       }
       this.session = answer.session;
@@ -119,6 +119,8 @@ export class Publisher {
 }
 
 const authorization = () => (token() === null ? {} : { Authorization: `Bearer ${token()}` });
+
+const discard = (session) => fetch(session, { method: "DELETE", headers: authorization(), keepalive: true }).catch(() => {});
 
 async function post(path, offer) {
   const answer = await fetch(path, {

@@ -81,7 +81,7 @@ export const TROUBLE = {
   none: "No camera and no microphone were found.",
   busy: "Camera or microphone are in use by another program.",
   unable: "This browser cannot share a tab or a window here. Take the camera, or a recording.",
-  insecure: "Browsers share only with pages of this machine or with https. Open streammon at http://127.0.0.1, or put a proxy with TLS before it.",
+  insecure: "Browsers share only with pages of this machine or with https. Open streammon at 127.0.0.1 on the machine it runs on, or put a proxy with TLS before it.",
   file: "This browser cannot play that file. WebM, MP4 and WAV mostly work.",
   silent: "The sound of the call is not shared, so no voice can be judged. Stop, share again, and tick “Also share audio”.",
   mute: "The sound of the call is no longer shared.",
