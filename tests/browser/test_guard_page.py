@@ -220,6 +220,8 @@ async def test_a_restarted_server_is_shared_with_anew_without_a_touch() -> None:
                 await becomes(page, "level", "alert")
                 await page.click("#stop")
             opened.forgive_breaks()
+            # a session that was offered while the server changed may be unknown to the new one
+            opened.problems[:] = [one for one in opened.problems if "404" not in one]
 
 
 async def test_a_token_is_asked_for_before_anything_is_shared() -> None:

@@ -26,7 +26,7 @@ export class Publisher {
     this.name = null;
     this.stream = null;
     this.turn = 0; // grows with each attempt: what belongs to an earlier one is passed over
-    this.#forget();
+    this.peer = this.session = this.timer = null;
   }
 
   /** The name of the stream stays the same until `stop`. */
@@ -50,19 +50,14 @@ export class Publisher {
     this.turn += 1;
     this.stream = this.name = null;
     this.#drop();
-    this.#forget();
     if (session !== null) await discard(session);
-  }
-
-  #forget() {
-    this.peer = this.session = this.timer = null;
   }
 
   #drop() {
     clearTimeout(this.timer);
     this.timer = null;
     this.peer?.close();
-    this.peer = null;
+    this.peer = this.session = null; // the server ends a session that falls silent
   }
 
   async #publish(turn) {
