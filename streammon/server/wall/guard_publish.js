@@ -45,12 +45,14 @@ export class Publisher {
     this.#publish(++this.turn);
   }
 
+  /** Told to the server first: it forgets a session as soon as its line is closed. */
   async stop() {
-    const { session } = this;
+    const { peer, session } = this;
+    clearTimeout(this.timer);
     this.turn += 1;
-    this.stream = this.name = null;
-    this.#drop();
+    this.stream = this.name = this.timer = this.peer = this.session = null;
     if (session !== null) await discard(session);
+    peer?.close();
   }
 
   #drop() {
@@ -115,7 +117,10 @@ export class Publisher {
 
 const authorization = () => (token() === null ? {} : { Authorization: `Bearer ${token()}` });
 
-const discard = (session) => fetch(session, { method: "DELETE", headers: authorization(), keepalive: true }).catch(() => {});
+function discard(session) {
+  const signal = AbortSignal.timeout(GATHER_MS);
+  return fetch(session, { method: "DELETE", headers: authorization(), keepalive: true, signal }).catch(() => {});
+}
 
 async function post(path, offer) {
   const answer = await fetch(path, {
