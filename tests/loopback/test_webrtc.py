@@ -17,7 +17,7 @@ from aiortc import MediaStreamTrack, RTCPeerConnection
 from aiortc.rtp import RtpPacket
 
 from streammon.core.errors import Permanent
-from streammon.core.types import AudioChunk, HealthState, VideoFrame
+from streammon.core.types import AudioChunk, HealthState, Item, VideoFrame
 from streammon.ingest.webrtc import tap
 from streammon.ingest.webrtc.offer import Malformed, Unacceptable, read_offer
 from streammon.ingest.webrtc.source import NotOpen, Taken
@@ -35,6 +35,12 @@ from tests.publishers import (
     number_of,
     publishing,
 )
+
+
+def newest(got: list[Item]) -> list[Item]:
+    """What is of the last epoch: the sender's first report may begin one anew, on a busy machine
+    that encoded its first picture late."""
+    return [item for item in got if item.epoch == got[-1].epoch]
 
 
 def gap_free(chunks: list[AudioChunk]) -> bool:
@@ -57,7 +63,7 @@ async def test_a_publisher_gives_pictures_sound_clips_and_figures(
     codecs: tuple[str, str], shown: tuple[str, str]
 ) -> None:
     async with opened() as call, publishing(call.publish, Pictures(), Sound(), codecs=codecs):
-        got = await call.some(lambda got: got[-1].media_s > 3.0)
+        got = newest(await call.some(lambda got: got[-1].media_s > 3.0))
         link = call.source.link()
         clip = call.source.clip(got[-1].epoch, 0.5, 2.5)
     frames = [item for item in got if isinstance(item, VideoFrame)]
@@ -106,8 +112,8 @@ async def test_groups_stay_short_though_nothing_is_looked_at() -> None:
         opened(interval_s=None, keyframe_s=1.0) as call,
         publishing(call.publish, pictures, Sound()),
     ):
-        await call.some(lambda got: got[-1].media_s > 4.0)
-        clip = call.source.clip(0, 2.9, 3.0)
+        got = await call.some(lambda got: got[-1].media_s > 4.0)
+        clip = call.source.clip(got[-1].epoch, 2.9, 3.0)
     assert clip is not None
     assert clip.start_s > 1.2, "it begins at a keyframe near by"
 
@@ -164,7 +170,7 @@ async def test_another_size_is_another_epoch() -> None:
         got = await call.some(
             lambda got: isinstance(got[-1], VideoFrame) and got[-1].image_rgb.shape[1] == 480
         )
-    assert got[-1].epoch == before[-1].epoch + 1
+    assert got[-1].epoch > before[-1].epoch
     assert got[-1].media_s < 0.5
     numbers = [item.seq for item in (*before, *got) if isinstance(item, VideoFrame)]
     assert numbers == sorted(numbers)

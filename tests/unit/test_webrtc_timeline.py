@@ -79,6 +79,18 @@ def test_after_aligning_both_tracks_agree_with_the_sender(
         assert not timeline.misaligned
 
 
+def test_a_report_that_was_late_once_moves_nothing() -> None:
+    timeline = Timeline()
+    timeline.hear(8000).place(0, 10.0)
+    timeline.video.place(0, 10.0)
+    timeline.hear(8000).reported(report(5.0, 0))
+    for late_s in (0.01, 0.12, 0.02):
+        timeline.video.reported(report(5.0 + late_s, 0))
+    assert timeline.trust == "sender"
+    assert timeline.skew_s == pytest.approx(0.02, abs=1e-4)
+    assert not timeline.align()
+
+
 def test_small_and_impossible_skews_move_nothing() -> None:
     for late_s in (0.03, 2.5):
         timeline = Timeline()

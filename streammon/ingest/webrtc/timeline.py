@@ -8,7 +8,9 @@ which moment of the sender's one clock, and the picture is moved to where it bel
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
+from statistics import median
 from typing import Literal, TypeAlias
 
 WRAP = 1 << 32
@@ -20,6 +22,10 @@ SKEW_S = 0.04
 
 MOST_SKEW_S = 2.0
 """A sender's report that would move them further is wrong."""
+
+REPORTS = 5
+"""So many reports of a track are believed together. One alone is as late as the sender was busy:
+many take the time when a picture was encoded for the time when it was seen."""
 
 REPORT_S = 0.2
 """How far two reports of a track may contradict its own timestamps."""
@@ -48,7 +54,7 @@ class TrackClock:
         self.broken = False
         self._rtp: int | None = None
         self._ticks = 0
-        self._sent_minus_ours_s: float | None = None
+        self._sent_minus_ours_s: deque[float] = deque(maxlen=REPORTS)
 
     def place(self, rtp: int, arrived_s: float) -> tuple[int, bool]:
         """Where this timestamp lies on the session's clock, and whether the track was put anew.
@@ -60,7 +66,7 @@ class TrackClock:
         anew = ticks is None or abs(ticks / self.rate_hz - arrived_s) > STRAY_S
         if anew or ticks is None:
             ticks = round(arrived_s * self.rate_hz)
-            self._sent_minus_ours_s = None
+            self._sent_minus_ours_s.clear()
         self._rtp, self._ticks = rtp, ticks
         return ticks, anew
 
@@ -71,20 +77,21 @@ class TrackClock:
             return
         ours_s = (self._ticks + _signed(report.rtp - self._rtp)) / self.rate_hz
         sent_minus_ours_s = report.ntp_s - ours_s
-        before_s, self._sent_minus_ours_s = self._sent_minus_ours_s, sent_minus_ours_s
-        if before_s is not None and abs(before_s - sent_minus_ours_s) > REPORT_S:
+        before = self._sent_minus_ours_s
+        if before and abs(before[-1] - sent_minus_ours_s) > REPORT_S:
             self.broken = True
+        before.append(sent_minus_ours_s)
 
     @property
     def sent_minus_ours_s(self) -> float | None:
-        """The sender's clock less the session's, by this track's newest report."""
-        return self._sent_minus_ours_s
+        """The sender's clock less the session's: the median of this track's newest reports."""
+        return median(self._sent_minus_ours_s) if self._sent_minus_ours_s else None
 
     def shift(self, delay_s: float) -> None:
         """From now on everything lies so much later."""
         self._ticks += round(delay_s * self.rate_hz)
-        if self._sent_minus_ours_s is not None:
-            self._sent_minus_ours_s -= delay_s
+        moved = [earlier_s - delay_s for earlier_s in self._sent_minus_ours_s]
+        self._sent_minus_ours_s = deque(moved, maxlen=REPORTS)
 
 
 class Timeline:
