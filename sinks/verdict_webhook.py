@@ -20,7 +20,6 @@ from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validat
 from streammon.config import is_loopback
 from streammon.core.errors import Permanent, Retryable
 from streammon.core.ports import StoredAlert
-from streammon.core.signatures import webhook_signature
 from streammon.core.types import (
     Alert,
     AlertState,
@@ -32,6 +31,7 @@ from streammon.core.types import (
 )
 from streammon.registry import AdapterConfig
 from streammon.sinks.call_verdicts import CallTally, Result, Verdict
+from streammon.sinks.standard_webhooks import WebhookSecrets, signed_headers
 from streammon.sinks.wire import dumps, rfc3339
 
 log = logging.getLogger(__name__)
@@ -49,8 +49,8 @@ class VerdictWebhookConfig(AdapterConfig):
     type: Literal["verdict_webhook"] = "verdict_webhook"
     url: SecretStr
     """`https://...`; plain `http` to this machine only. Often holds a key, so it is not shown."""
-    secret: SecretStr | None = None
-    """Signs as Standard Webhooks do: `whsec_` and Base64."""
+    secret: WebhookSecrets = ()
+    """Signs as Standard Webhooks do: `whsec_` and Base64; several while they are being changed."""
     streams: tuple[str, ...] = Field(("phone",), min_length=1)
     """Names of sources; every call of a source that brings calls."""
     kinds: frozenset[str] = frozenset({"voice_spoof"})
@@ -70,13 +70,6 @@ class VerdictWebhookConfig(AdapterConfig):
         host = parts.hostname or ""
         if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
             raise ValueError("expected https://..., or http:// to this machine")
-        return value
-
-    @field_validator("secret")
-    @classmethod
-    def is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            webhook_signature(value.get_secret_value(), message_id="", timestamp="", body=b"")
         return value
 
     def build(self, name: str) -> VerdictWebhook:
@@ -220,16 +213,12 @@ class VerdictWebhook:
 
     async def _send(self, letter: _Letter) -> None:
         assert self._client is not None, "delivered outside of its context"
-        headers = {"Content-Type": "application/json", "webhook-id": letter.letter_id}
-        if self._config.secret is not None:
-            timestamp = str(self._wall_ns() // 10**9)
-            headers["webhook-timestamp"] = timestamp
-            headers["webhook-signature"] = webhook_signature(
-                self._config.secret.get_secret_value(),
-                message_id=letter.letter_id,
-                timestamp=timestamp,
-                body=letter.body,
-            )
+        headers = signed_headers(
+            self._config.secret,
+            message_id=letter.letter_id,
+            at_s=self._wall_ns() // 10**9,
+            body=letter.body,
+        )
         url = self._config.url.get_secret_value()
         try:
             async with (
