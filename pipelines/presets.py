@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import as_file, files
-from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -129,16 +128,7 @@ def _document(name_or_path: str, environment: Mapping[str, str] | None) -> dict[
         )
     bundled = {"STREAMMON_DEMO": str(files("streammon.demo"))}
     with as_file(files("streammon.pipelines") / f"{name_or_path}.yaml") as found:
-        return _possible(read_yaml(found, environment=environment, defaults=bundled))
-
-
-def _possible(document: dict[str, Any]) -> dict[str, Any]:
-    """A ready-made monitor without the sources whose optional package is not installed."""
-    sources = document.get("sources") or {}
-    if find_spec("aiortc") is None:
-        kept = {name: one for name, one in sources.items() if one.get("type") != "webrtc"}
-        return document | {"sources": kept}
-    return document
+        return read_yaml(found, environment=environment, defaults=bundled)
 
 
 def _is_file(name_or_path: str) -> bool:

@@ -21,7 +21,6 @@ from streammon.registry import DETECTORS, RULES, SINKS, SOURCES, known
 EXTRAS = {
     "kafka": ("confluent-kafka", "send alerts and frames to Kafka"),
     "microphone": ("PyAudio", "listen to a sound card"),
-    "webrtc": ("aiortc", "receive browser calls"),
     "faust": ("faust-streaming", "share streams among workers over Kafka"),
 }
 

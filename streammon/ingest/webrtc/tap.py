@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 WANTED = "1.16"
 """The series of aiortc whose inside this module knows."""
+INSTALL = f"pip install 'aiortc=={WANTED}.*'"
 
 MOST_SSRCS = 32
 """Senders that one track may name: some for itself, one for retransmissions, few for restarts."""
@@ -46,13 +47,9 @@ def check_installed() -> None:
     try:
         found = version("aiortc")
     except PackageNotFoundError:
-        raise ConfigError(
-            "webrtc needs aiortc, which is not installed; try: pip install 'streammon[webrtc]'"
-        ) from None
+        raise ConfigError(f"webrtc needs aiortc, which is not installed; try: {INSTALL}") from None
     if not found.startswith(f"{WANTED}."):
-        raise ConfigError(
-            f"webrtc needs aiortc {WANTED}, found {found}; try: pip install 'streammon[webrtc]'"
-        )
+        raise ConfigError(f"webrtc needs aiortc {WANTED}, found {found}; try: {INSTALL}")
 
 
 @dataclass(slots=True)
@@ -114,7 +111,7 @@ def attach(receiver: RTCRtpReceiver, listener: Listener) -> Tap:
     if missing or not hasattr(buffer, "add"):
         raise Permanent(
             f"aiortc {version('aiortc')} is made otherwise ({', '.join(missing) or 'add'} "
-            f"is not there); install {WANTED}: pip install 'streammon[webrtc]'"
+            f"is not there); try: {INSTALL}"
         )
     inside[PREFIX + "decoder_queue"] = _Frames(listener)
     inside[PREFIX + "timestamp_mapper"] = _AsItIs()
