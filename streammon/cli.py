@@ -307,6 +307,7 @@ def _add_models(commands: _Commands[_Parser]) -> None:
     info.add_argument("name", metavar="NAME")
     fetch = actions.add_parser("pull", help="fetch models, checking their hashes")
     fetch.add_argument("names", metavar="NAME", nargs="+")
+    _add_hub(fetch)
     verify = actions.add_parser("verify", help="hash what is here against the catalogue")
     verify.add_argument("names", metavar="NAME", nargs="*", help="(default: all that are here)")
     for action in (listing, info):
@@ -316,6 +317,22 @@ def _add_models(commands: _Commands[_Parser]) -> None:
         action.add_argument(
             "--catalogue", type=Path, metavar="FILE.toml", help="more models beside ours"
         )
+
+
+def _add_hub(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("models that live on a hub")
+    group.add_argument(
+        "--revision",
+        action="append",
+        default=[],
+        metavar="[REPOSITORY=]COMMIT",
+        help="a commit, branch or tag (default: that of the catalogue, the one that is here, "
+        "or what is newest now)",
+    )
+    group.add_argument("--endpoint", default="https://huggingface.co", help="the hub or a mirror")
+    group.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="a file that holds your token for the hub"
+    )
 
 
 def _add_doctor(commands: _Commands[_Parser]) -> None:

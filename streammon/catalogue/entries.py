@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 
 from streammon.core.errors import ConfigError
 
+COMMIT_OF = re.compile(r"<commit of ([^>]+)>")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -67,7 +69,8 @@ class Entry(BaseModel):
     needs: str = ""
     """The extra of streammon that its detector needs."""
     use: tuple[str, ...] = ()
-    """Settings with which its detector uses it, a line of YAML each."""
+    """Settings with which its detector uses it, a line of YAML each; `<commit of REPOSITORY>`
+    stands for one."""
     hub: tuple[str, ...] = ()
     """Repositories on the Hugging Face hub, in the order that the detector names them."""
     hub_files: tuple[HubFile, ...] = ()
@@ -82,6 +85,8 @@ class Entry(BaseModel):
             raise ValueError("a model has either `files` or `hub`")
         if any(file.repository not in self.hub for file in self.hub_files):
             raise ValueError("`hub_files` are of the repositories that `hub` names")
+        if set(COMMIT_OF.findall("\n".join(self.use))) - set(self.hub):
+            raise ValueError("`use` has commits of repositories that `hub` does not name")
         if len({file.name for file in self.files}) < len(self.files):
             raise ValueError("two files have the same name")
         return self
@@ -90,6 +95,17 @@ class Entry(BaseModel):
     def bytes(self) -> int:
         """Of all its files; 0 for one on a hub."""
         return sum(file.bytes for file in self.files)
+
+    @property
+    def pinned(self) -> dict[str, str]:
+        """The commit of each repository whose files the catalogue knows by hash."""
+        return {file.repository: file.revision for file in self.hub_files}
+
+    def settings(self, commits: Mapping[str, str]) -> list[str]:
+        """`use` with these commits of its repositories; what they lack stays as it is written."""
+        return [
+            COMMIT_OF.sub(lambda found: commits.get(found[1], found[0]), line) for line in self.use
+        ]
 
 
 def read_catalogue(extra: Path | None = None) -> dict[str, Entry]:

@@ -40,23 +40,19 @@ def pull(
     progress: Progress = lambda name, done, total: None,
     pause: Callable[[float], None] = time.sleep,
 ) -> list[Path]:
-    """Fetch what is missing of a model and return where its files are. Blocking.
+    """Fetch what is missing of a model of `files` and return where they are. Blocking.
 
     A line that breaks is tried again up to `ATTEMPTS` times, each going on where the last one
     ended; interrupted for good, the next pull goes on there too. Raises `Permanent` for a file
     that is not the one in the catalogue, of which nothing is kept, and `Retryable` when the line
     keeps breaking.
     """
-    if entry.hub:
-        raise Permanent(
-            f"{entry.name} is kept on the Hugging Face hub as {' and '.join(entry.hub)}; its "
-            f"detector fetches it: see `streammon models info {entry.name}`"
-        )
     folder = store.folder / entry.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock", timeout=0):
-            _check_space(entry, store)
+            if store.state_of(entry) is not State.PRESENT:
+                check_space(store.folder, entry.name, entry.bytes)
             with httpx.Client(timeout=TIMEOUTS, headers={"Accept-Encoding": "identity"}) as client:
                 return [
                     _Fetch(client, file, store.place_of(entry, file), progress).run(pause)
@@ -68,15 +64,13 @@ def pull(
         raise Permanent(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
-def _check_space(entry: Entry, store: Store) -> None:
-    """Raises `Permanent` when the disk would be full before the model is here."""
-    if store.state_of(entry) is State.PRESENT:
-        return
-    free = shutil.disk_usage(store.folder).free
-    if free < entry.bytes + SPARE_BYTES:
+def check_space(folder: Path, name: str, needed: int) -> None:
+    """Raises `Permanent` when so many more bytes would fill the disk of the models' folder."""
+    free = shutil.disk_usage(folder).free
+    if free < needed + SPARE_BYTES:
         raise Permanent(
-            f"{store.folder}: {free / 1e6:.0f} MB free, {entry.name} needs {entry.bytes / 1e6:.0f};"
-            " make room, or set STREAMMON_MODELS to a folder with more"
+            f"{folder}: {free / 1e6:.0f} MB free, {name} needs {needed / 1e6:.0f}; make room, or "
+            "set STREAMMON_MODELS to a folder with more"
         )
 
 

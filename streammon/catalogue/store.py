@@ -22,7 +22,7 @@ class State(StrEnum):
     DAMAGED = "damaged"
     """Another size or hash than the catalogue's, or than what came from the hub."""
     ON_HUB = "hub"
-    """Not here yet: fetched by its detector, by the revision that the configuration names."""
+    """Not here yet: fetched from a hub, by a pull or by the detector that is to use it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,15 @@ class Store:
         for folder, found in received.everything(self.folder):
             if not repositories or found.repository in repositories:
                 yield folder, found
+
+    def commits_of(self, entry: Entry) -> dict[str, str]:
+        """The commit of each of its repositories that is pinned, or else came last.
+
+        Raises `Permanent` when what was written down of one cannot be read.
+        """
+        came = list(self.came(*entry.hub)) if entry.hub else []
+        came.sort(key=lambda each: (each[0] / received.RECORD).stat().st_mtime_ns)
+        return {found.repository: found.revision for _, found in came} | entry.pinned
 
     def _state_on_hub(self, entry: Entry, hashing: bool) -> State:
         """Every commit that came counts: a configuration may name any of them."""

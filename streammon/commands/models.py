@@ -16,6 +16,7 @@ from streammon.catalogue.entries import Entry, read_catalogue
 from streammon.catalogue.pull import Progress as Report
 from streammon.catalogue.pull import pull
 from streammon.catalogue.store import State, Store
+from streammon.commands.models_hub import Hub, pull_from_hub
 from streammon.config import models_folder
 from streammon.core.errors import Permanent, Retryable
 
@@ -31,7 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "info":
         return _info(store, store.entry(arguments.name), as_json=arguments.json)
     if arguments.action == "pull":
-        return _pull(store, [store.entry(name) for name in arguments.names])
+        hub = Hub.of(arguments.endpoint, arguments.token_file, arguments.revision)
+        return _pull(store, [store.entry(name) for name in arguments.names], hub)
     if arguments.names:
         return _verify(store, [store.entry(name) for name in arguments.names])
     return _verify(store, _begun(store), strangers=True)
@@ -113,29 +115,36 @@ def _info(store: Store, entry: Entry, *, as_json: bool) -> int:
         rows[f"{found.repository}@{found.revision[:12]}"] = f"\n{'':13}".join([head, *lines])
     for label, text in rows.items():
         print(f"{label + ':':<12} {text}")
-    print("\nin a configuration:\n\n" + _example(entry))
+    print("\nin a configuration:\n\n" + _example(store, entry))
     return 0
 
 
-def _example(entry: Entry) -> str:
+def _example(store: Store, entry: Entry) -> str:
     """The lines of a configuration that use the model."""
     lines = ["detectors:", f"  {entry.kind}:", f"    type: {entry.detector}"]
-    return "\n".join(lines + [f"    {line}" for line in entry.use])
+    commits = store.commits_of(entry)
+    return "\n".join(lines + [f"    {line}" for line in entry.settings(commits)])
 
 
-def _pull(store: Store, entries: Sequence[Entry]) -> int:
+def _pull(store: Store, entries: Sequence[Entry], hub: Hub) -> int:
     failed = 0
     errors = Console(stderr=True)
     for entry in entries:
         try:
             with _bars(errors) as report:
-                places = pull(entry, store, progress=report)
+                places = (
+                    pull_from_hub(entry, store, hub, progress=report)
+                    if entry.hub
+                    else pull(entry, store, progress=report)
+                )
         except (Permanent, Retryable) as error:
             failed += 1
             errors.print(str(error), style="red", markup=False, soft_wrap=True)
             continue
         for place in places:
             print(f"{entry.name}: {place}")
+        if entry.hub:
+            print(f"{entry.name}: its lines of a configuration: streammon models info {entry.name}")
     return 1 if failed else 0
 
 
@@ -168,7 +177,8 @@ def _verify(store: Store, entries: Sequence[Entry], *, strangers: bool = False) 
     for entry in entries:
         state = store.state_of(entry, hashing=True)
         wrong += state is not State.PRESENT
-        advice = "" if state is State.PRESENT or entry.hub else f"; {_AGAIN} {entry.name}"
+        again = state is not State.PRESENT and not (entry.hub and state is State.DAMAGED)
+        advice = f"; {_AGAIN} {entry.name}" if again else ""
         print(f"{entry.name}: {state.value}{advice}")
     known = {name for entry in entries for name in entry.hub}
     came = [each for each in store.came() if strangers or each[1].repository in known]

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
 
 from streammon.catalogue import received
 from streammon.catalogue.entries import read_catalogue
 from streammon.catalogue.hashes import hash_of
+from streammon.catalogue.pull import Progress, check_space
 from streammon.core.errors import Permanent
+from streammon.detectors.hub_progress import LoggedBar, told_to
 from streammon.detectors.model_files import Seal, first_line
 
 log = logging.getLogger(__name__)
@@ -42,41 +44,44 @@ COMPLETE = ".complete"
 """Written last: a folder that holds it needs no network any more."""
 MOST_BREAKS = 4
 """How often one file may break off before it is left for the next start."""
-PROGRESS_STEP = 0.1
 
 
 def hub_folder(
-    models: Path, repository: str, revision: str, *, endpoint: str, token: str | None
+    models: Path,
+    repository: str,
+    revision: str,
+    *,
+    endpoint: str,
+    token: str | None,
+    progress: Progress | None = None,
 ) -> Path:
     """The folder with the files of a model at a commit, under `models`; brought if not there.
 
-    Blocking, for as long as the download takes; a broken one is resumed by the next call. Raises
-    `Permanent` with what to do.
+    Blocking, for as long as the download takes; a broken one is resumed by the next call. How far
+    it is goes to `progress`, or else into the log. Raises `Permanent` with what to do.
     """
     folder = received.folder_of(models, repository, revision)
-    if (folder / COMPLETE).is_file():
-        if not (folder / received.RECORD).exists():
-            _write_down(folder, repository, revision)
-        return folder
-    import httpx
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        _bring(folder, repository, revision, endpoint=endpoint, token=token)
-    except HfHubHTTPError as error:
-        raise Permanent(
-            f"{repository} at {revision}: {endpoint} answered {error.response.status_code}; check "
-            "the name and the revision, and set `token` if the model asks for one"
-        ) from error
-    except (OSError, httpx.HTTPError) as error:
-        raise Permanent(
-            f"{repository}: {endpoint} cannot be reached, or the files cannot be kept in {folder} "
-            f"({first_line(error)}); go online once, or put the files of commit {revision} into a "
-            "folder and set `model` to it"
-        ) from error
-    _write_down(folder, repository, revision)
-    (folder / COMPLETE).write_text(f"{repository}\n{revision}\n")
+    if not (folder / COMPLETE).is_file():
+        with _asking(endpoint, repository, revision):
+            _bring(folder, repository, revision, endpoint=endpoint, token=token, progress=progress)
+    if not (folder / received.RECORD).exists():
+        _write_down(folder, repository, revision)
+    if not (folder / COMPLETE).exists():
+        (folder / COMPLETE).write_text(f"{repository}\n{revision}\n")
     return folder
+
+
+def commit_of(repository: str, revision: str, *, endpoint: str, token: str | None) -> str:
+    """The commit that a branch or tag of a repository stands for now. Raises `Permanent`."""
+    from huggingface_hub import HfApi
+
+    with _asking(endpoint, repository, revision):
+        found = HfApi(endpoint=endpoint, token=token or False).model_info(
+            repository, revision=revision
+        )
+    if not found.sha:
+        raise Permanent(f"{repository}: {endpoint} does not say which commit {revision} is")
+    return found.sha
 
 
 def check_seal(folder: Path, sha256: str) -> None:
@@ -93,6 +98,27 @@ def check_seal(folder: Path, sha256: str) -> None:
         f"{folder}: {', '.join(wrong) or 'a file more'} is not what came on {found.on}; "
         "`streammon models verify` says more; delete the folder, and it is fetched again"
     )
+
+
+@contextmanager
+def _asking(endpoint: str, repository: str, revision: str) -> Iterator[None]:
+    """Raises `Permanent`, with what to do, for whatever goes wrong between here and the hub."""
+    import httpx
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        yield
+    except HfHubHTTPError as error:
+        raise Permanent(
+            f"{repository} at {revision}: {endpoint} answered {error.response.status_code}; check "
+            "the name and the revision, and set `token` (--token-file of a pull) if it asks for one"
+        ) from error
+    except (OSError, httpx.HTTPError) as error:
+        raise Permanent(
+            f"{repository}: {endpoint} cannot be reached, or the files cannot be kept "
+            f"({first_line(error)}); go online once, or put the files of {revision} into a "
+            "folder and set `model` to it"
+        ) from error
 
 
 def _write_down(folder: Path, repository: str, revision: str) -> None:
@@ -123,7 +149,13 @@ def _forget(folder: Path, names: Iterable[str]) -> None:
 
 
 def _bring(
-    folder: Path, repository: str, revision: str, *, endpoint: str, token: str | None
+    folder: Path,
+    repository: str,
+    revision: str,
+    *,
+    endpoint: str,
+    token: str | None,
+    progress: Progress | None,
 ) -> None:
     from huggingface_hub import HfApi, hf_hub_download
 
@@ -136,6 +168,8 @@ def _bring(
     files = [file for file in found.siblings or [] if _wanted(file.rfilename)]
     _check_weights(repository, [file.rfilename for file in found.siblings or []])
     total = sum(file.size or 0 for file in files)
+    folder.mkdir(parents=True, exist_ok=True)
+    check_space(folder, repository, total)
     log.info(
         "model_download",
         extra={"model": repository, "revision": revision, "files": len(files), "bytes": total},
@@ -147,7 +181,7 @@ def _bring(
         local_dir=folder,
         endpoint=endpoint,
         token=given,
-        tqdm_class=LoggedProgress,
+        tqdm_class=LoggedBar if progress is None else told_to(progress),
     )
     for file in files:
         path = _file(partial(download, filename=file.rfilename))
@@ -204,35 +238,3 @@ def check_folder(folder: Path) -> list[Path]:
         raise Permanent(f"{folder}: no config.json; set `model` to a folder of transformers")
     _check_weights(str(folder), names)
     return [folder / name for name in names if _wanted(name)]
-
-
-class LoggedProgress:
-    """Stands where the hub's library expects a progress bar, and writes to the log instead."""
-
-    def __init__(
-        self, *, total: int | None = None, initial: int = 0, desc: str = "", **_: Any
-    ) -> None:
-        self.n = initial
-        self.total = total
-        self._name = desc
-        self._told = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def update(self, n: float | None = 1) -> None:
-        """So many more bytes have come."""
-        self.n += int(n or 0)
-        share = self.n / self.total if self.total else 0.0
-        if share >= min(self._told + PROGRESS_STEP, 1.0) > self._told:
-            self._told = share
-            log.info(
-                "model_download_progress",
-                extra={"file": self._name, "bytes": self.n, "share": round(share, 2)},
-            )
-
-    def close(self) -> None:
-        """Nothing is held."""

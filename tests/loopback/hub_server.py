@@ -82,7 +82,7 @@ class _Answers(BaseHTTPRequestHandler):
         hub.tokens.add(token)
         if hub.needs_token is not None and token != f"Bearer {hub.needs_token}":
             self.send({"X-Error-Code": "GatedRepo"}, b"", status=403, body=body)
-        elif path == f"/api/models/{hub.name}/revision/{hub.commit}":
+        elif path in {f"/api/models/{hub.name}/revision/{each}" for each in (hub.commit, "main")}:
             self.send({"Content-Type": "application/json"}, hub.info(), body=body)
         elif path.startswith(f"/{hub.name}/resolve/{hub.commit}/"):
             name = path.split(f"/resolve/{hub.commit}/")[1]

@@ -236,4 +236,3 @@ def test_the_command_pulls_lists_and_finds_damage(
     assert str(place) in told("pull", "tiny")
     assert place.read_bytes() == DATA
     assert "no model 'nothing'" in told("info", "nothing", code=1)
-    assert "Hugging Face hub" in told("pull", "chatgpt-detector-roberta", code=1)

@@ -29,6 +29,7 @@ detector = "huggingface"
 licence = "none"
 home = "https://example.org"
 hub = ["org/model"]
+use = ["model: org/model", "revision: <commit of org/model>"]
 """
 Told = Callable[..., str]
 
@@ -112,6 +113,52 @@ def test_the_command_says_pinned_or_recorded_here_and_finds_what_changed(
     assert "own-vit: damaged" in said
     assert "not what came: model.safetensors; delete" in said
     assert "not what came" in told("verify", known=False, code=1)
+
+
+def test_a_pull_fetches_what_is_newest_and_keeps_to_it(hub: Hub, models: Path, told: Told) -> None:
+    assert "revision: <commit of org/model>" in told("info", "own-vit")
+    said = told("pull", "own-vit", "--endpoint", hub.url)
+    folder = received.folder_of(models, "org/model", COMMIT)
+    assert f"own-vit: org/model at {COMMIT} in {folder}" in said
+    assert f"revision: {COMMIT}" in told("info", "own-vit")
+    assert "own-vit: present" in told("verify", "own-vit")
+    asked = len(hub.asked)
+    told("pull", "own-vit", "--endpoint", hub.url)
+    assert len(hub.asked) == asked, "though `main` may have moved on"
+    a_detector(hub).load("cpu")
+    assert len(hub.asked) == asked, "the detector finds what was pulled"
+
+
+def test_a_pull_asks_for_the_commit_and_with_the_token_that_it_is_given(
+    hub: Hub, models: Path, told: Told, tmp_path: Path
+) -> None:
+    hub.needs_token = "hf_secret"
+    at = ("--endpoint", hub.url, "--revision", f"org/model={COMMIT}")
+    assert "answered 403" in told("pull", "own-vit", *at, code=1)
+    file = tmp_path / "token"
+    file.write_text("hf_secret\n")
+    said = told("pull", "own-vit", *at, "--token-file", str(file))
+    assert COMMIT in said
+    assert "hf_secret" not in said
+    assert not any("/main" in path for path in hub.asked)
+
+
+def test_a_pull_that_cannot_be_meant_says_why(hub: Hub, models: Path, told: Told) -> None:
+    wrong = ("pull", "own-vit", "--endpoint", hub.url, "--revision", "org/other=main")
+    assert "own-vit has no repository org/other; it has: org/model" in told(*wrong, code=1)
+    missing = ("pull", "own-vit", "--endpoint", hub.url, "--revision", "v9")
+    assert "answered 404" in told(*missing, code=1)
+    assert "not https" in told("pull", "own-vit", "--endpoint", "http://192.0.2.1", code=2)
+    assert not models.exists()
+
+
+def test_a_pull_is_refused_where_the_disk_is_too_full_for_it(
+    hub: Hub, models: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streammon.catalogue.pull.SPARE_BYTES", 1 << 60)
+    said = told("pull", "own-vit", "--endpoint", hub.url, code=1)
+    assert "MB free, org/model needs" in said
+    assert not any("resolve" in path for path in hub.asked)
 
 
 @pytest.mark.parametrize("change", ["another byte", "a file more"])

@@ -55,6 +55,11 @@ def test_a_model_is_in_files_or_on_a_hub_and_not_both() -> None:
     pin = {"repository": "a/c", "revision": "0" * 40, "name": "w", "sha256": SHA, "stated": ""}
     with pytest.raises(ValidationError, match="that `hub` names"):
         Entry.model_validate({**common, "hub": ["a/b"], "hub_files": [pin]})
+    with pytest.raises(ValidationError, match="that `hub` does not name"):
+        Entry.model_validate({**common, "hub": ["a/b"], "use": ["revision: <commit of a/c>"]})
+    entry = Entry.model_validate({**common, "hub": ["a/b"], "use": ["revision: <commit of a/b>"]})
+    assert entry.settings({"a/b": "0" * 40}) == ["revision: " + "0" * 40]
+    assert entry.settings({}) == ["revision: <commit of a/b>"]
 
 
 def test_a_users_own_catalogue_joins_ours_and_its_faults_are_named(tmp_path: Path) -> None:
