@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType, TypeAlias
+from typing import Literal, NewType, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,11 @@ from numpy.typing import NDArray
 StreamId = NewType("StreamId", str)
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+
+ClockTrust: TypeAlias = Literal["arrival", "sender", "broken"]
+"""What aligns picture and sound: the sender's own clock, only their arrival, or a clock that was
+found to contradict itself, as where a relay rewrites timestamps and not the reports on them."""
 
 
 class Modality(StrEnum):
@@ -74,6 +79,8 @@ class VideoFrame:
     """The decoder reported errors in it: shown, but never scored."""
     epoch: int = 0
     participant: str = ""
+    clock: ClockTrust = "sender"
+    """How far its time can be held against that of its stream's sound."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -35,6 +35,7 @@ from streammon.detectors.comparison import (
     picture_and_sound,
     speech_in,
     too_few,
+    untimed,
     waits_for_other,
 )
 from streammon.detectors.finding import LEAST, MOST
@@ -167,7 +168,7 @@ def _heard(window: Window) -> Floats | str:
 def _seen(window: Window) -> Floats | str:
     """When and how much each block moved, (n, 1 + blocks), or why that cannot be said."""
     frames = [item for item in window.items if isinstance(item, VideoFrame)]
-    if (missing := too_few(frames)) is not None:
+    if (missing := untimed(window) or too_few(frames)) is not None:
         return missing
     times_s = np.array([frame.media_s for frame in frames])
     if np.diff(times_s).min() <= 0 or np.diff(times_s).max() > 5 * STEP_S:

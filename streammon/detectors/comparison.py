@@ -14,6 +14,7 @@ from pydantic import Field, PositiveInt
 
 from streammon.core.types import (
     AudioChunk,
+    ClockTrust,
     DetectionResult,
     Json,
     Modality,
@@ -27,6 +28,12 @@ from streammon.registry import AdapterConfig
 
 LEAST_FRAMES_PER_S = 12.0
 """A mouth opens and closes about four times a second; fewer frames than this lose it."""
+
+UNTIMED: Mapping[ClockTrust, str] = {
+    "arrival": "the timing between sound and picture is not the sender's so far",
+    "broken": "the timing between sound and picture contradicts itself, as behind a relay",
+}
+"""Why pictures cannot be held against sound, by the clock they were put with."""
 
 
 class InStepConfig(AdapterConfig):
@@ -93,6 +100,12 @@ def waits_for_other(window: Window) -> Verdict:
     """What is said of a window of sound or picture that came before its other half."""
     other = "sound" if window.modality is Modality.VIDEO else "picture"
     return Verdict(f"waits for the {other} of the same time")
+
+
+def untimed(window: Window) -> str | None:
+    """Why the pictures of a window cannot be held against the sound; `None`: they can."""
+    clocks = {item.clock for item in window.items if isinstance(item, VideoFrame)}
+    return next((why for clock, why in UNTIMED.items() if clock in clocks), None)
 
 
 def speech_in(

@@ -35,6 +35,7 @@ from streammon.detectors.comparison import (
     picture_and_sound,
     speech_in,
     too_few,
+    untimed,
     waits_for_other,
 )
 from streammon.detectors.faces.quality import Gates, quality
@@ -67,8 +68,9 @@ class LipSyncConfig(InStepConfig):
     """Abstain until so much speech was heard while a face was seen. Below 6 s confidences lean on
     very little."""
     clock_trusted: bool = True
-    """Whether the timing of sound to picture is the sender's. No source can tell: say `false` for
-    a relay that stamps both anew, and nothing is judged."""
+    """Whether the timing of sound to picture is the sender's. Where a stream is published to us its
+    source says so; of what a relay stamps anew, both alike, none can tell: say `false`, and
+    nothing is judged."""
     voices_off: bool = False
     """Whether people may be heard who are not in the picture, as in television. A face that speaks
     but follows the sound at no offset is then not judged instead of held to be out of step."""
@@ -104,6 +106,8 @@ class _Talk:
     """Why the newest sound was not kept."""
     no_face: str | None = None
     """Why no face of the newest picture was kept."""
+    untimed: str | None = None
+    """Why the newest picture cannot be held against sound."""
     regions: tuple[tuple[int, Region], ...] = ()
     """Where the faces of the newest picture are, by the number of their track."""
 
@@ -160,6 +164,7 @@ class LipSync:
         """Follow every face through the pictures, and keep the mouths that can be judged."""
         frames = _thinned([item for item in window.items if isinstance(item, VideoFrame)])
         talk.seen_s = max(talk.seen_s, window.end_s)
+        talk.untimed = untimed(window)
         talk.no_face, talk.regions = _too_sparse(frames), ()
         if talk.no_face is not None:
             return
@@ -198,6 +203,8 @@ class LipSync:
     def _weigh(self, talk: _Talk, window: Window) -> Verdict:
         if not self._settings.clock_trusted:
             return Verdict("the timing between sound and picture is not the sender's")
+        if talk.untimed is not None:
+            return Verdict(talk.untimed)
         end_s = min(talk.heard_s, talk.seen_s)
         if end_s <= talk.judged_s or not np.isfinite(end_s):
             return waits_for_other(window)

@@ -10,7 +10,7 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from streammon.core.ports import Demand
-from streammon.core.types import AudioChunk, Item, StreamId, VideoFrame
+from streammon.core.types import AudioChunk, ClockTrust, Item, StreamId, VideoFrame
 from streammon.media.clips import ClipShelf
 from streammon.media.convert import RATE_HZ, AudioConverter, Chunk, RgbConverter
 from streammon.media.decode import GopDecoder, Picture
@@ -25,6 +25,10 @@ AUDIO_GROUP_S = 1.0
 
 NOTHING: Sequence[Item] = ()
 BEFORE = float("-inf")
+
+
+def _senders() -> ClockTrust:
+    return "sender"
 
 
 class Numbering:
@@ -46,6 +50,8 @@ class Outlet:
     """`captured_ns` of something that arrives now and whose media time is this."""
     width: int
     lossy: bool
+    clock: Callable[[], ClockTrust] = _senders
+    """What aligns a picture that arrives now with the sound."""
 
 
 class Pictures:
@@ -86,6 +92,7 @@ class Pictures:
             is_keyframe=picture.is_keyframe,
             damaged=picture.damaged,
             epoch=self._epoch,
+            clock=self._outlet.clock(),
         )
 
 
@@ -158,6 +165,8 @@ class Epoch:
         kept = {number: track for number, track in tracks.items() if track is not None}
         if len(kept) == len(tracks):
             self._ring = outlet.shelf.begin(number, kept, origin_s=origin_s)
+        else:
+            outlet.shelf.begin_bare(number)
 
     def take_video(self, packet: MediaPacket, moment_s: float) -> Sequence[Item]:
         """Keep the packet; the frames that became due with it."""

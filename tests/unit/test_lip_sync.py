@@ -12,6 +12,7 @@ import pytest
 
 from streammon.core.types import (
     AudioChunk,
+    ClockTrust,
     DetectionResult,
     Item,
     Modality,
@@ -136,6 +137,32 @@ def test_a_relay_that_stamps_anew_is_not_judged() -> None:
     assert {one.abstained for one in found} == {
         "the timing between sound and picture is not the sender's"
     }
+
+
+@pytest.mark.parametrize(
+    ("clock", "why"),
+    [("arrival", "is not the sender's so far"), ("broken", "contradicts itself")],
+)
+def test_pictures_that_are_put_by_no_clock_of_the_sender_are_not_judged(
+    clock: ClockTrust, why: str
+) -> None:
+    found = results(
+        replace(item, clock=clock) if isinstance(item, VideoFrame) else item for item in talker()
+    )
+    assert sure(found) == []
+    assert any(why in told for told in reasons(found))
+
+
+def test_what_was_seen_before_the_sender_told_its_clock_counts_once_it_did() -> None:
+    told = [
+        replace(item, clock="arrival")
+        if isinstance(item, VideoFrame) and item.media_s < 8
+        else item
+        for item in talker()
+    ]
+    first = sure(results(iter(told)))[0]
+    assert first.start_s < 15.0
+    assert number(first, "speech_s") > 6.0
 
 
 def test_a_face_that_no_sound_fits_is_judged_unless_voices_may_be_off() -> None:

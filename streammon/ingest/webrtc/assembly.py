@@ -35,11 +35,11 @@ class Assembly:
         self,
         outlet: Outlet,
         *,
-        stamp: Callable[[int], None],
+        stamp: Callable[[Sample], None],
         watch: Callable[[], TrackWatch],
         need_keyframe: Callable[[], None],
     ) -> None:
-        """`stamp(arrived_ns)` is told when the sample now taken arrived, before it is decoded."""
+        """`stamp` is told of each sample before it is decoded."""
         self._outlet = outlet
         self._stamp = stamp
         self._new_watch = watch
@@ -61,7 +61,7 @@ class Assembly:
                 self._has_video, self._sound = said.has_video, said.sound
             return before
         before = self._finish() if said.cut else NOTHING
-        self._stamp(said.arrived_ns)
+        self._stamp(said)
         if isinstance(said.codec, SoundFormat):
             self._watch.saw(Modality.AUDIO)
             made = self._take_sound(said, said.codec)

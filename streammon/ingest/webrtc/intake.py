@@ -127,6 +127,7 @@ class Intake:
                 is_keyframe=key,
                 lost_before=lost,
                 cut=aligned or (anew and self._tally.frames > 0),
+                clock=self._timeline.trust,
             )
         )
         if key and taken:

@@ -7,6 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from streammon.core.types import ClockTrust
+
 VideoCodec: TypeAlias = Literal["h264", "vp8"]
 AudioCodec: TypeAlias = Literal["opus", "pcm_mulaw", "pcm_alaw"]
 
@@ -45,6 +47,8 @@ class Sample:
     """Something that it builds on never came."""
     cut: bool = False
     """The session's clock makes a step here: another epoch."""
+    clock: ClockTrust = "sender"
+    """What of the session's clock aligned a picture with the sound."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from streammon.core.ports import Clip, LinkStats, SourceContext
-from streammon.core.types import HealthState, Item, Modality, StreamId
+from streammon.core.types import ClockTrust, HealthState, Item, Modality, StreamId
 from streammon.flow.channel import Channel, ChannelClosed, WhenFull
 from streammon.flow.threads import on_thread
 from streammon.ingest.av_epoch import Numbering, Outlet
 from streammon.ingest.track_watch import TrackWatch
 from streammon.ingest.webrtc.assembly import Assembly
 from streammon.ingest.webrtc.offer import IceServer, Offer
-from streammon.ingest.webrtc.samples import Inbox, Said
+from streammon.ingest.webrtc.samples import Inbox, Said, Sample
 from streammon.ingest.webrtc.session import Session, SessionRules
 from streammon.media.clips import ClipShelf
 
@@ -260,10 +260,13 @@ def _decoding(
 ) -> Callable[[Said], Sequence[Item]]:
     """What makes items of samples, on the thread of an open source."""
     arrived_ns = context.clock.now_ns()
+    clock: ClockTrust = "arrival"
 
-    def stamp(now_ns: int) -> None:
-        nonlocal arrived_ns
-        arrived_ns = now_ns
+    def stamp(sample: Sample) -> None:
+        nonlocal arrived_ns, clock
+        arrived_ns = sample.arrived_ns
+        if isinstance(sample.codec, str):
+            clock = sample.clock
 
     outlet = Outlet(
         stream=source.stream,
@@ -273,6 +276,7 @@ def _decoding(
         stamp=lambda _: arrived_ns,
         width=source.rules.width,
         lossy=False,
+        clock=lambda: clock,
     )
     stall_s = source.rules.session.stall_s
     return Assembly(

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from statistics import median
-from typing import Literal, TypeAlias
+
+from streammon.core.types import ClockTrust
 
 WRAP = 1 << 32
 STRAY_S = 5.0
@@ -29,10 +30,6 @@ many take the time when a picture was encoded for the time when it was seen."""
 
 REPORT_S = 0.2
 """How far two reports of a track may contradict its own timestamps."""
-
-ClockTrust: TypeAlias = Literal["arrival", "sender", "broken"]
-"""What aligns picture and sound: their arrival, the sender's reports, or reports that were found
-to contradict themselves, as a relay's do that rewrites timestamps and not reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +106,7 @@ class Timeline:
 
     @property
     def trust(self) -> ClockTrust:
+        """What aligns picture and sound now; `sender` where its reports of both tracks came."""
         if self.video.broken or (self.audio is not None and self.audio.broken):
             return "broken"
         return "arrival" if self.skew_s is None else "sender"

@@ -32,6 +32,7 @@ const ADVICE = [
   [/no face/, "Nobody is to be seen: share the window that shows their face."],
   [/fewer than|less than|frames are missing|too few|starting|not enough/, "Wait some seconds more."],
   [/stays as it is/, "Nothing moves: wait for them to speak or move."],
+  [/timing between/, "Wait some seconds more. Where it stays so, the call tells no clock to hold lips against."],
   [/out of order|damaged/, "The connection is bad: it may get better by itself."],
 ];
 
