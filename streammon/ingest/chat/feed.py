@@ -1,0 +1,225 @@
+"""A chat platform as a source: its connections one after the other, what they say as messages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from streammon.config import state_folder
+from streammon.core.errors import Permanent, Retryable
+from streammon.core.moderation import KnownAuthor
+from streammon.core.ports import SourceContext
+from streammon.core.types import ChatMessage, HealthState, Item, Modality, StreamId
+from streammon.flow.channel import Channel, WhenFull
+from streammon.flow.supervise import Report
+from streammon.ingest.chat.author_ids import FILE_NAME, AuthorIds, load_key
+from streammon.ingest.chat.book import Book
+from streammon.ingest.chat.intake import Bounds, Intake, Refused
+from streammon.ingest.chat.said import Said
+from streammon.registry import AdapterConfig
+
+log = logging.getLogger(__name__)
+
+MOST_WAITING = 256
+"""Messages between a library's own task and the source; full, the library waits."""
+TELL_EVERY_S = 10.0
+"""How often losses are told of while they go on, and how long none make it up again."""
+
+T = TypeVar("T")
+
+
+class ChatConfig(AdapterConfig):
+    """What every chat platform's settings have."""
+
+    hash_authors: bool = True
+    """Author ids leave the source as pseudonyms; false: as the platform has them."""
+    author_key: Path | None = None
+    """File with the key they are hashed with, made if it is not there; unset:
+    `$XDG_STATE_HOME/streammon/authors.key`. A new key makes every author a new one."""
+    clock: Literal["arrival", "sent"] = "arrival"
+    """What windows go by. `sent` where old messages come late in one go: a bridge, a backlog."""
+    max_chars: PositiveInt = Field(4_000, le=100_000)
+    """Of one text; what is longer is cut."""
+    max_per_s: PositiveFloat = Field(5_000.0, le=100_000.0)
+    """In the long run, twice as many at once; more are dropped, counted and reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What one connection is given."""
+
+    context: SourceContext
+    worked_before: bool
+    """An earlier connection came up: what is refused now may be accepted again later."""
+    up: Callable[[], None]
+    """Tell that the connection stands and would bring what is said, though nobody has yet."""
+    lost: Callable[[str], None]
+    """Tell that a message could not be read, and why: without anything of its content."""
+
+
+Connect = Callable[[Desk], AbstractAsyncContextManager[AsyncIterator[Said]]]
+"""One connection of a platform. Entering it connects and logs in; iterating gives what is said;
+leaving frees everything. It raises `Retryable` when a later try may work and `Permanent` when a
+person is needed, with causes that hold no credentials, names or texts."""
+
+
+class ChatFeed:
+    """Satisfies `ports.Source`, `ports.RealTime` and `moderation.AuthorBook` for any platform.
+
+    Which connection it is, and who brings it back, is not its business: `connect` makes one, the
+    ingest stage opens the next after a pause.
+    """
+
+    modalities = frozenset({Modality.TEXT})
+    real_time = True
+
+    def __init__(
+        self, stream: StreamId, settings: ChatConfig, *, platform: str, connect: Connect
+    ) -> None:
+        """`platform` names the space in which author ids are unique."""
+        self.stream = stream
+        self.book = Book()
+        self._settings = settings
+        self._platform = platform
+        self._connect = connect
+        self._worked = False
+        bounds = Bounds(most_chars=settings.max_chars, most_per_s=settings.max_per_s)
+        self.intake = Intake(stream, bounds=bounds, book=self.book, clock=settings.clock)
+        self._ids: AuthorIds | None = None
+
+    def author(self, author_id: str) -> KnownAuthor | None:
+        """See `moderation.AuthorBook`."""
+        return self.book.known(author_id)
+
+    def hashed(self, author_id: str) -> str:
+        """The id under which others see the author of this id of the platform. Once open."""
+        return author_id if self._ids is None else self._ids.hashed(author_id)
+
+    @asynccontextmanager
+    async def open(self, context: SourceContext) -> AsyncGenerator[AsyncIterator[Item]]:
+        """One connection, as a new epoch. Raises `Retryable` when the platform ends it."""
+        self._begin()
+        losses = Losses(self.stream, context.report)
+        desk = Desk(
+            context,
+            worked_before=self._worked,
+            up=lambda: self._up(context.report),
+            lost=losses.add,
+        )
+        ended = False
+
+        async def messages(said: AsyncIterator[Said]) -> AsyncGenerator[Item]:
+            nonlocal ended
+            async for each in said:
+                taken = self.intake.take(each, now_ns=context.clock.now_ns())
+                if isinstance(taken, ChatMessage):
+                    self._worked = True
+                    yield taken
+                elif taken in (Refused.TOO_FAST, Refused.BAD_ID):
+                    losses.add(self._why(taken))
+            ended = True
+
+        try:
+            async with self._connect(desk) as said, aclosing(messages(said)) as items:
+                yield items
+        finally:
+            losses.close()
+        if ended:
+            raise Retryable("the server ended the connection")
+
+    def _begin(self) -> None:
+        if self._settings.hash_authors and self._ids is None:
+            path = self._settings.author_key or state_folder() / FILE_NAME
+            self._ids = AuthorIds(load_key(path), platform=self._platform)
+        self.intake.begin_epoch(self._ids)
+
+    def _up(self, report: Report) -> None:
+        self._worked = True
+        report(HealthState.UP, "")
+
+    def _why(self, refused: Refused) -> str:
+        if refused is Refused.TOO_FAST:
+            return f"more than max_per_s ({self._settings.max_per_s:g})"
+        return "an id that is too long"
+
+
+class Losses:
+    """Counts messages that are left out, and tells of them: `degraded` while it goes on, `up` once
+    none was for `TELL_EVERY_S`. On the event loop only.
+    """
+
+    def __init__(self, stream: StreamId, report: Report) -> None:
+        self._stream = stream
+        self._report = report
+        self._counts: Counter[str] = Counter()
+        self._told = 0
+        self._next: asyncio.TimerHandle | None = None
+
+    def add(self, why: str) -> None:
+        self._counts[why] += 1
+        if self._next is None:
+            self._tell()
+
+    def close(self) -> None:
+        """Tell nothing more: the connection is over."""
+        if self._next is not None:
+            self._next.cancel()
+
+    def _look(self) -> None:
+        if self._counts.total() > self._told:
+            self._tell()
+        else:
+            self._next = None
+            self._report(HealthState.UP, "")
+
+    def _tell(self) -> None:
+        self._told = self._counts.total()
+        why, _ = self._counts.most_common(1)[0]
+        messages = "message was" if self._told == 1 else "messages were"
+        cause = f"{self._told} {messages} left out on this connection, mostly: {why}"
+        log.warning("chat_left_out", extra={"stream": self._stream, "cause": cause})
+        self._report(HealthState.DEGRADED, cause)
+        self._next = asyncio.get_running_loop().call_later(TELL_EVERY_S, self._look)
+
+
+@asynccontextmanager
+async def fed(
+    name: str, run: Callable[[Channel[T]], Coroutine[None, None, None]]
+) -> AsyncGenerator[Channel[T]]:
+    """Run `run(channel)` on a task beside the block: for libraries that call back.
+
+    The channel closes when `run` ends. What `run` raises is raised on leaving the block, what the
+    block raises comes out as it is; leaving cancels `run` and waits for it.
+    """
+    channel: Channel[T] = Channel(name, MOST_WAITING, WhenFull.BLOCK)
+    failed: list[Exception] = []
+
+    async def work() -> None:
+        try:
+            await run(channel)
+        except (Permanent, Retryable) as error:
+            failed.append(error)
+        finally:
+            channel.close()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(work(), name=name)
+            try:
+                yield channel
+            finally:
+                working.cancel()
+    except BaseExceptionGroup as failures:
+        if len(failures.exceptions) == 1:
+            raise failures.exceptions[0] from None
+        raise
+    if failed:
+        raise failed[0]

@@ -1,0 +1,132 @@
+"""A platform's connections as one source: epochs, losses, and whose error it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from streammon.core.clock import MonotonicClock
+from streammon.core.errors import Permanent, Retryable
+from streammon.core.moderation import AuthorBook
+from streammon.core.ports import RealTime, SourceContext
+from streammon.core.types import ChatMessage, HealthState, Item, StreamId
+from streammon.flow.channel import Channel
+from streammon.ingest.chat.feed import ChatConfig, ChatFeed, Desk, Losses, fed
+from streammon.ingest.chat.said import Said
+from tests.fakes import Reports, WantAll
+
+
+def a_feed(folder: Path, *connections: Sequence[Said | Exception], **settings: object) -> ChatFeed:
+    """A feed whose connections say these things in turn, and fail where an exception stands."""
+    turns = iter(connections)
+
+    @asynccontextmanager
+    async def connect(desk: Desk) -> AsyncGenerator[AsyncIterator[Said]]:
+        desk.up()
+
+        async def run(channel: Channel[Said]) -> None:
+            for each in next(turns):
+                if isinstance(each, Exception):
+                    raise each
+                await channel.send(each)
+
+        async with fed("fake", run) as said:
+            yield said
+
+    config = ChatConfig.model_validate({"author_key": folder / "authors.key", **settings})
+    return ChatFeed(StreamId("chat"), config, platform="fake", connect=connect)
+
+
+def said(number: int) -> Said:
+    return Said(author_id="ann", text=f"message {number}", message_id=str(number), name="Ann")
+
+
+async def read(feed: ChatFeed, reports: Reports, got: list[Item]) -> None:
+    """One connection, to its end; what it raises is raised."""
+    context = SourceContext(WantAll(), MonotonicClock(), reports)
+    async with asyncio.timeout(5), feed.open(context) as items:
+        got.extend([item async for item in items])
+
+
+async def messages(feed: ChatFeed, reports: Reports) -> list[ChatMessage]:
+    got: list[Item] = []
+    with pytest.raises(Retryable, match="the server ended the connection"):
+        await read(feed, reports, got)
+    return [item for item in got if isinstance(item, ChatMessage)]
+
+
+async def test_each_connection_is_an_epoch_and_what_came_before_is_not_told_twice(
+    tmp_path: Path,
+) -> None:
+    feed, reports = a_feed(tmp_path, [said(1), said(2)], [said(2), said(3)]), Reports()
+    assert isinstance(feed, RealTime)
+    assert isinstance(feed, AuthorBook)
+    first, second = await messages(feed, reports), await messages(feed, reports)
+    assert [(each.epoch, each.seq, each.message_id) for each in first + second] == [
+        (0, 0, "1"),
+        (0, 1, "2"),
+        (1, 2, "3"),
+    ]
+    assert reports[-1] == (HealthState.UP, "")
+    known = feed.author(first[0].author_id)
+    assert known is not None
+    assert known.name == "Ann"
+    assert first[0].author_id == feed.hashed("ann")
+
+
+async def test_the_cause_of_the_platform_is_raised_after_all_that_was_said(tmp_path: Path) -> None:
+    feed = a_feed(tmp_path, [said(1), Permanent("the token was taken back")])
+    got: list[Item] = []
+    with pytest.raises(Permanent, match="taken back"):
+        await read(feed, Reports(), got)
+    assert len(got) == 1
+
+
+async def test_a_defect_of_the_adapter_comes_out_as_it_is(tmp_path: Path) -> None:
+    feed = a_feed(tmp_path, [ZeroDivisionError("defect")])
+    with pytest.raises(ZeroDivisionError):
+        await read(feed, Reports(), [])
+
+
+async def test_an_error_of_the_reader_comes_out_as_it_is(tmp_path: Path) -> None:
+    feed = a_feed(tmp_path, [said(1)])
+    with pytest.raises(KeyError, match="mine"):
+        async with feed.open(SourceContext(WantAll(), MonotonicClock(), Reports())):
+            raise KeyError("mine")
+
+
+async def test_what_is_above_the_rate_is_left_out_and_told(tmp_path: Path) -> None:
+    feed, reports = a_feed(tmp_path, [said(n) for n in range(9)], max_per_s=2.0), Reports()
+    assert len(await messages(feed, reports)) == 4
+    cause = "1 message was left out on this connection, mostly: more than max_per_s (2)"
+    assert reports == [(HealthState.UP, ""), (HealthState.DEGRADED, cause)]
+
+
+async def test_losses_are_told_for_as_long_as_they_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streammon.ingest.chat.feed.TELL_EVERY_S", 0.02)
+    over = asyncio.Event()
+    reports: list[tuple[HealthState, str]] = []
+
+    def report(state: HealthState, cause: str) -> None:
+        reports.append((state, cause))
+        if state is HealthState.UP:
+            over.set()
+
+    losses = Losses(StreamId("chat"), report)
+    for why in ("unreadable", "too fast", "too fast"):
+        losses.add(why)
+    async with asyncio.timeout(5):
+        await over.wait()
+    told = "messages were left out on this connection, mostly:"
+    assert [cause for _, cause in reports] == [
+        "1 message was left out on this connection, mostly: unreadable",
+        f"3 {told} too fast",
+        "",
+    ]
+    losses.add("unreadable")
+    assert reports[-1][1].startswith(f"4 {told}")
+    losses.close()
