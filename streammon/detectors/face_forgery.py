@@ -9,12 +9,8 @@ in training, and what it cannot see. They are too weak for a verdict: results sa
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,31 +18,30 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt, model_validator
 
-from streammon import __version__
-from streammon.core.errors import Permanent
 from streammon.core.types import DetectionResult, Json, Modality, VideoFrame, Window, WindowSpec
 from streammon.detectors.face_forgery_looks import CUT, Look, Looked, look
 from streammon.detectors.faces.quality import Gates
 from streammon.detectors.faces.tracker import Eyes, open_eyes
-from streammon.detectors.weights import read_weights
-from streammon.registry import AdapterConfig
+from streammon.detectors.small_network import (
+    Loaded,
+    Shipped,
+    SmallNetworkConfig,
+    SmallNetworkDetector,
+)
 
 if TYPE_CHECKING:
-    import torch
-
     from streammon.detectors.models.lite_cnn import LiteCnn
-
-log = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).with_name("models") / "face_forgery.safetensors"
 SHIPPED_SHA256 = "240bf4a0e1687dd3730f94369b6d898af11a17ba5aecc921e71e9c48d1a30321"
 LEAST_CERTAIN, MOST_CERTAIN = 0.05, 0.95
 """Confidence stays between these: the figures support no more."""
+SHIPPED_WEIGHTS = Shipped(SHIPPED, SHIPPED_SHA256, (LEAST_CERTAIN, MOST_CERTAIN))
 AT_ONCE, AT_ONCE_CPU = 64, 8
 """Cuts in one forward; bounds its memory. What eight leave behind still fits a CPU's caches."""
 
 
-class FaceForgeryConfig(AdapterConfig):
+class FaceForgeryConfig(SmallNetworkConfig):
     """Swapped and blended faces in windows of sampled pictures; experimental."""
 
     type: Literal["face_forgery"] = "face_forgery"
@@ -72,10 +67,6 @@ class FaceForgeryConfig(AdapterConfig):
     """Whether results may only be told with an incident. `false` lets them open one: for a source
     on which somebody has measured that they deserve it."""
     max_batch: PositiveInt = Field(8, le=64)
-    weights: Path | None = None
-    """Another weight file made by training/face_forgery; unset: the one that ships."""
-    weights_sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
-    """Pins `weights` to these very bytes."""
 
     @model_validator(mode="after")
     def sizes_fit(self) -> FaceForgeryConfig:
@@ -83,60 +74,19 @@ class FaceForgeryConfig(AdapterConfig):
             raise ValueError(f"overlap_s must be below window_s ({self.window_s})")
         if self.least_pictures > self.window_s / self.frame_interval_s:
             raise ValueError("a window holds fewer pictures than least_pictures asks for")
-        if self.weights is None and self.weights_sha256 is not None:
-            raise ValueError("weights_sha256 pins `weights`; the file that ships is always pinned")
         return self
 
     def build(self, name: str) -> FaceForgery:
         return FaceForgery(name, self)
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """The networks, with the scale that logits are read on."""
-
-    model: LiteCnn
-    eyes: Eyes
-    device: torch.device
-    slope: float
-    offset: float
-    threshold: float
-    name: str
-
-    @property
-    def bytes(self) -> int:
-        """What the weights take on the device."""
-        held = (*self.model.parameters(), *self.model.buffers())
-        return sum(tensor.numel() * tensor.element_size() for tensor in held)
-
-    def confidence(self, logit: float) -> float:
-        """The probability of a forgery at even prior odds, kept within what is supported."""
-        log_odds = self.slope * logit + self.offset
-        probability = 1.0 / (1.0 + math.exp(-min(max(log_odds, -50.0), 50.0)))
-        return min(max(probability, LEAST_CERTAIN), MOST_CERTAIN)
-
-    def logits(self, cuts: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """One for each cut, (n,), on whatever device it is."""
-        import torch
-
-        found, most = [np.zeros(0)], AT_ONCE_CPU if self.device.type == "cpu" else AT_ONCE
-        with torch.inference_mode():
-            for start in range(0, len(cuts), most):
-                pictures = torch.from_numpy(np.stack(cuts[start : start + most]))
-                shown = pictures.to(self.device).permute(0, 3, 1, 2).float()
-                found.append(self.model(shown).double().cpu().numpy())
-        return np.concatenate(found)
-
-
-class FaceForgery:
+class FaceForgery(SmallNetworkDetector["LiteCnn", FaceForgeryConfig]):
     """A `Detector`: faces on the CPU, then one forward for the faces of all windows."""
 
     kind = "face_forgery"
-    on_device = True
 
     def __init__(self, name: str, settings: FaceForgeryConfig) -> None:
-        self.name = name
-        self.max_batch = settings.max_batch
+        super().__init__(name, settings, SHIPPED_WEIGHTS)
         self.inputs: Mapping[Modality, WindowSpec] = {
             Modality.VIDEO: WindowSpec(
                 settings.window_s,
@@ -144,78 +94,40 @@ class FaceForgery:
                 frame_interval_s=settings.frame_interval_s,
             )
         }
-        self._settings = settings
         self._gates = Gates(
             least_eyes_px=settings.least_eyes_px,
             least_sharpness=settings.least_sharpness,
             most_yaw_deg=settings.most_turned_deg,
             most_pitch_deg=settings.most_turned_deg,
         )
-        self._loaded: Loaded | None = None
-        self._fingerprint = ""
+        self._eyes: Eyes | None = None
 
     def load(self, device: str) -> None:
         """Read the weights, check them, warm up. Raises `Permanent` when they cannot be used."""
-        import torch
-
-        from streammon.detectors.models.lite_cnn import LiteCnn
-
-        settings = self._settings
-        if settings.weights is None:
-            weights = read_weights(SHIPPED, sha256=SHIPPED_SHA256)
-        else:
-            weights = read_weights(settings.weights, sha256=settings.weights_sha256)
-        model = LiteCnn()
-        weights.into(model)
-        place = torch.device(device)
-        model = model.eval().to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        threshold = settings.threshold
-        self._loaded = Loaded(
-            model=model,
-            eyes=open_eyes(),
-            device=place,
-            slope=weights.number("calibration_slope"),
-            offset=weights.number("calibration_offset"),
-            threshold=weights.number("threshold") if threshold is None else threshold,
-            name=weights.metadata.get("model", weights.path.stem),
-        )
-        self._loaded.logits([np.zeros((CUT.side_px, CUT.side_px, 3), np.uint8)])
-        said = settings.model_dump_json(exclude={"max_batch", "weights", "weights_sha256"})
-        known = f"{__version__}\n{weights.sha256}\n{said}"
-        self._fingerprint = hashlib.sha256(known.encode()).hexdigest()
-        log.info("face_forgery loaded", extra={"detector": self.name, "device": device})
+        self._eyes = open_eyes()
+        super().load(device)
 
     def unload(self) -> None:
         """Give back what the weights take; `load` brings them again."""
-        loaded, self._loaded = self._loaded, None
-        if loaded is not None and loaded.device.type == "cuda":
-            import torch
+        self._eyes = None
+        super().unload()
 
-            del loaded
-            torch.cuda.empty_cache()
+    def _network(self) -> LiteCnn:
+        from streammon.detectors.models.lite_cnn import LiteCnn
 
-    @property
-    def resident_bytes(self) -> int:
-        return 0 if self._loaded is None else self._loaded.bytes
+        return LiteCnn()
 
-    @property
-    def fingerprint(self) -> str:
-        """Of the weights, the settings and this version; empty until it was loaded once."""
-        return self._fingerprint
-
-    def bucket(self, window: Window) -> str:
-        """All windows fit together: faces are cut to one size."""
-        return ""
+    def _try(self, loaded: Loaded[LiteCnn]) -> None:
+        logits_of(loaded, [np.zeros((CUT.side_px, CUT.side_px, 3), np.uint8)])
 
     def score(self, batch: Sequence[Window]) -> Sequence[DetectionResult]:
         """One result per window, in order; the surest face decides."""
-        if self._loaded is None:
-            raise Permanent(f"{self.name}: load() has to come before score()")
-        loaded, began = self._loaded, time.perf_counter()
-        looked = [self._look(loaded, window) for window in batch]
+        loaded, began = self._ready(), time.perf_counter()
+        assert self._eyes is not None
+        looked = [self._look(self._eyes, window) for window in batch]
         most = self._settings.most_pictures
         cuts = [(face, cut) for one in looked for face in one.judged for cut in face.thinned(most)]
-        logits = loaded.logits([cut for _, cut in cuts])
+        logits = logits_of(loaded, [cut for _, cut in cuts])
         of_face: dict[int, list[float]] = {}
         for (face, _), logit in zip(cuts, logits.tolist(), strict=True):
             of_face.setdefault(id(face), []).append(logit)
@@ -225,18 +137,18 @@ class FaceForgery:
             for window, one in zip(batch, looked, strict=True)
         ]
 
-    def _look(self, loaded: Loaded, window: Window) -> Looked:
+    def _look(self, eyes: Eyes, window: Window) -> Looked:
         settings = self._settings
         return look(
             [item for item in window.items if isinstance(item, VideoFrame)],
-            loaded.eyes,
+            eyes,
             gates=self._gates,
             least_pictures=settings.least_pictures,
             most_faces=settings.most_faces,
         )
 
     def _result(
-        self, loaded: Loaded, window: Window, looked: Looked,
+        self, loaded: Loaded[LiteCnn], window: Window, looked: Looked,
         of_face: Mapping[int, list[float]], processing_time_s: float,
     ) -> DetectionResult:  # fmt: skip
         scores = {
@@ -266,6 +178,19 @@ class FaceForgery:
             details=details,
             processing_time_s=processing_time_s,
         )
+
+
+def logits_of(loaded: Loaded[LiteCnn], cuts: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    """One for each cut, (n,), on whatever device it is."""
+    import torch
+
+    found, most = [np.zeros(0)], AT_ONCE_CPU if loaded.device.type == "cpu" else AT_ONCE
+    with torch.inference_mode():
+        for start in range(0, len(cuts), most):
+            pictures = torch.from_numpy(np.stack(cuts[start : start + most]))
+            shown = pictures.to(loaded.device).permute(0, 3, 1, 2).float()
+            found.append(loaded.model(shown).double().cpu().numpy())
+    return np.concatenate(found)
 
 
 def _said(face: Look, confidence: float) -> Json:

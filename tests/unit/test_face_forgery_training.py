@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from streammon.core.errors import Permanent
-from streammon.detectors.face_forgery import FaceForgeryConfig
+from streammon.detectors.face_forgery import FaceForgeryConfig, logits_of
 from streammon.detectors.face_forgery_looks import CUT
 from streammon.detectors.faces.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, square_of
 from streammon.detectors.faces.tracker import open_eyes
@@ -227,7 +227,7 @@ def test_what_is_shipped_can_be_loaded_by_the_detector(tmp_path: Path) -> None:
     reached = np.mean([held.confidence(one) >= held.threshold for one in original])
     assert reached == pytest.approx(0.05, abs=0.01)
     shown = np.full((CUT.side_px, CUT.side_px, 3), 90, np.uint8)
-    assert held.logits([shown]) == pytest.approx(logits(model, shown[None]), abs=1e-3)
+    assert logits_of(held, [shown]) == pytest.approx(logits(model, shown[None]), abs=1e-3)
 
 
 @pytest.mark.parametrize("blurred", [False, True])

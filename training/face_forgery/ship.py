@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
-
-import numpy as np
-from safetensors.torch import save_file
 
 from streammon.detectors.models.lite_cnn import LiteCnn
 from training.face_forgery.fit import Floats
+from training.shipping import threshold_log_odds, write_weights
 from training.voice_spoof.calibration import platt
 
 FALSE_ALARMS = 0.05
@@ -24,17 +21,12 @@ def save(
     `original`, `forged`: leave-out logits, (n,) each. Even prior odds.
     """
     calibration = platt(original, forged)
-    log_odds = float(np.quantile(calibration.log_odds(original), 1 - FALSE_ALARMS))
-    metadata = {
-        "model": "face-forgery-1",
-        "calibration_slope": f"{calibration.slope:.6f}",
-        "calibration_offset": f"{calibration.offset:.6f}",
-        "calibration_prior": "0.5",
-        "threshold": f"{1 / (1 + np.exp(-log_odds)):.6f}",
-        "training_seed": str(seed),
-        "training_steps": str(steps),
-    }
-    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(state, out, metadata=metadata)
-    return f"{hashlib.sha256(out.read_bytes()).hexdigest()}  {out}\n{metadata}"
+    log_odds = threshold_log_odds(calibration.log_odds(original), false_alarms=FALSE_ALARMS)
+    return write_weights(
+        model.state_dict(),
+        out,
+        model="face-forgery-1",
+        calibration=calibration,
+        log_odds=log_odds,
+        training={"seed": seed, "steps": steps},
+    )
