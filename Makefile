@@ -28,7 +28,7 @@ demo: $(VENV)/.installed  ## Install what is missing and watch the bundled strea
 
 setup: $(VENV)/.installed-dev  ## Create .venv with everything for development
 
-test: setup setup-test $(VENV)/.installed-microphone  ## Set up and run every test (ARGS="tests/unit -k channel")
+test: setup setup-test $(VENV)/.installed-microphone $(VENV)/.installed-synapse  ## Set up and run every test (ARGS="tests/unit -k channel")
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term -rfEs $(ARGS)
 
 lint: setup  ## Style, formatting, and who may import whom
@@ -84,6 +84,15 @@ $(VENV)/.installed-dev: pyproject.toml $(VENV)/.torch
 $(VENV)/.installed-microphone: $(VENV)/.installed-dev | setup-test
 	@if [ ! -e /usr/include/portaudio.h ]; then exit 0; fi; \
 	$(PIP) install -c constraints.txt -e '.[microphone]' && touch $@
+
+# A Matrix homeserver, apart from what the project itself needs. Where it cannot be installed its
+# tests are skipped, with this as the reason.
+$(VENV)/.installed-synapse: tests/loopback/synapse.txt | $(BIN)/python
+	@echo "installing Synapse for the tests of Matrix, in $(VENV)/synapse"
+	@$(BIN)/python -m venv --clear $(VENV)/synapse \
+	    && $(VENV)/synapse/bin/python -m pip --disable-pip-version-check install -q -r $< \
+	    && touch $@ \
+	    || { rm -rf $(VENV)/synapse; echo "Synapse cannot be installed: its tests are skipped"; }
 
 setup-test:  ## The Debian packages that the tests need (installs them only when root)
 	@command -v dpkg-query >/dev/null || { echo "not Debian: tests that need its packages are skipped"; exit 0; }; \
