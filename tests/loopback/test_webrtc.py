@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from streammon.ingest.webrtc import tap
 from streammon.ingest.webrtc.offer import Malformed, Unacceptable, read_offer
 from streammon.ingest.webrtc.source import NotOpen, Taken
 from tests.clips import decode_all
-from tests.loopback.open_webrtc import opened
+from tests.loopback.open_webrtc import Open, opened
 from tests.publishers import (
     FPS,
     HEIGHT,
@@ -41,6 +42,13 @@ def newest(got: list[Item]) -> list[Item]:
     """What is of the last epoch: the sender's first report may begin one anew, on a busy machine
     that encoded its first picture late."""
     return [item for item in got if item.epoch == got[-1].epoch]
+
+
+def media(call: Open) -> Sequence[Any]:
+    """What aiortc has of the first session."""
+    peer = call.sessions[0]._peer
+    assert peer is not None
+    return peer.media
 
 
 def gap_free(chunks: list[AudioChunk]) -> bool:
@@ -282,7 +290,7 @@ async def test_broken_offers_are_malformed_and_leave_nothing() -> None:
 async def test_strangers_cannot_end_a_session_with_empty_datagrams() -> None:
     async with opened() as call, publishing(call.publish, Pictures()):
         await call.frames(2)
-        transports = call.sessions[0]._transports()
+        transports = {item.receiver.transport.transport for item in media(call)}
         (port,) = {item.port for one in transports for item in one.iceGatherer.getLocalCandidates()}
         loop = asyncio.get_running_loop()
         stranger, _ = await loop.create_datagram_endpoint(
@@ -306,7 +314,7 @@ async def test_a_sender_of_a_thousand_names_is_not_remembered_for_each() -> None
             packet.payload = b"\x10\x00"
             await transceiver.sender.transport._send_rtp(packet.serialize())
         assert await call.frames(3)
-        receiver = call.sessions[0]._peer.getReceivers()[0]
+        receiver = media(call)[0].receiver
         assert len(vars(receiver)["_RTCRtpReceiver__remote_streams"]) <= tap.MOST_SSRCS
 
 

@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from streammon.core.ports import Clock, LinkStats
 from streammon.flow.supervise import to_its_end
-from streammon.ingest.webrtc import tap
 from streammon.ingest.webrtc.intake import AUDIO_CODECS, VIDEO_CODECS, Intake, sound_format
 from streammon.ingest.webrtc.offer import (
     Fragment,
     IceServer,
-    Malformed,
     Offer,
     Unacceptable,
-    credentials,
     finish_answer,
 )
+from streammon.ingest.webrtc.peer import Peer
 from streammon.ingest.webrtc.samples import Inbox, SoundFormat
 
 if TYPE_CHECKING:
     from aiortc import RTCRtpTransceiver
-
-log = logging.getLogger(__name__)
-
-NOT_UNDERSTOOD = (
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    RuntimeError,
-)
-"""What aiortc's parser of SDP raises, depending on where it stumbles."""
-
-CLOSED_WITHIN_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +58,7 @@ class Session:
         self._intake = Intake(number, inbox, clock, keyframe_s=rules.keyframe_s)
         self._began_s = clock.now_ns() / 1e9
         self._connected = self._closed = False
-        self._remote = ("", "")
-        self._peer: Any = None
+        self._peer: Peer | None = None
 
     # --- signalling ------------------------------------------------------------------------
 
@@ -86,13 +67,9 @@ class Session:
 
         Raises `Malformed`, `Unacceptable`, `Retryable` or `Permanent`; then it is closed.
         """
-        self._remote = credentials(offer.sdp)
         try:
-            self._peer = self._new_peer()
-            await self._take_offer(offer, addresses)
-            await self._peer.setLocalDescription(await self._peer.createAnswer())
-            for transport in self._transports():
-                tap.check_gathers(transport)
+            self._peer = Peer(self._rules.ice_servers)
+            text = await self._peer.answer(offer, addresses=addresses, choose=self._choose)
         except BaseException:
             await self.close("the offer was refused")
             raise
@@ -100,7 +77,7 @@ class Session:
         self._intake.begin(self._agreed_sound(), offer.parameter_sets)
         rules = self._rules
         return finish_answer(
-            self._peer.localDescription.sdp,
+            text,
             offer,
             start_kbps=rules.start_kbps,
             least_kbps=rules.least_kbps,
@@ -109,21 +86,12 @@ class Session:
 
     def is_restart(self, fragment: Fragment) -> bool:
         """Whether a trickled fragment asks for other ICE credentials than the session has."""
-        said = (fragment.ufrag, fragment.password)
-        return any(new not in {None, old} for new, old in zip(said, self._remote, strict=True))
+        return self._peer is not None and self._peer.is_restart(fragment)
 
     async def trickle(self, fragment: Fragment) -> None:
         """More addresses of the publisher. Raises `Malformed`."""
-        from aiortc.sdp import candidate_from_sdp
-
-        try:
-            for mid, text in fragment.candidates:
-                candidate = candidate_from_sdp(text)
-                candidate.sdpMid = mid
-                candidate.sdpMLineIndex = None if mid is not None else 0
-                await self._peer.addIceCandidate(candidate)
-        except (ValueError, LookupError, AssertionError) as error:
-            raise Malformed("a candidate cannot be understood") from error
+        if self._peer is not None:
+            await self._peer.trickle(fragment)
 
     # --- life ------------------------------------------------------------------------------
 
@@ -145,13 +113,8 @@ class Session:
 
     async def _let_go(self) -> None:
         self._intake.end()
-        if self._peer is None:
-            return
-        try:
-            async with asyncio.timeout(CLOSED_WITHIN_S):
-                await self._peer.close()
-        except TimeoutError:
-            log.error("session_not_closed", extra={"within_s": CLOSED_WITHIN_S})
+        if self._peer is not None:
+            await self._peer.close()
 
     def need_keyframe(self) -> None:
         """What comes cannot be decoded without one. Safe from any thread."""
@@ -162,7 +125,7 @@ class Session:
         return self._intake.link()
 
     def _why_over(self, now_s: float) -> str | None:
-        state = self._peer.connectionState
+        state = "new" if self._peer is None else self._peer.state
         if state == "connected":
             self._connected = True
         if state == "failed":
@@ -180,39 +143,16 @@ class Session:
 
     # --- inside ----------------------------------------------------------------------------
 
-    def _new_peer(self) -> Any:
-        from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection
-
-        servers = [
-            RTCIceServer(server.url, server.username or None, server.credential or None)
-            for server in self._rules.ice_servers
-        ]
-        return RTCPeerConnection(RTCConfiguration(iceServers=servers))
-
-    async def _take_offer(self, offer: Offer, addresses: tuple[str, ...]) -> None:
-        """Have the peer know the offer, with its media tapped and its ports confined."""
-        from aiortc import RTCSessionDescription
-        from aiortc.exceptions import InternalError, InvalidStateError, OperationError
-
-        try:
-            await self._peer.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
-        except OperationError:
-            raise Unacceptable("no codec of the offer can be received") from None
-        except NOT_UNDERSTOOD as error:
-            raise Malformed("the offer cannot be understood") from error
-        except (InternalError, InvalidStateError) as error:
-            raise Malformed("the offer cannot be taken") from error
+    def _choose(self, media: Sequence[RTCRtpTransceiver]) -> None:
+        """Take what is wanted, before any of it comes."""
         wanted = {"video": self._rules.video, "audio": self._rules.audio}
-        for transceiver in self._peer.getTransceivers():
+        for transceiver in media:
             if wanted[transceiver.kind]:
                 self._tap(transceiver)
             else:
                 transceiver.direction = "inactive"
         if not self._intake.kinds:
             raise Unacceptable("nothing of what is offered is wanted here")
-        for transport in self._transports():
-            tap.only_at(transport, addresses)
-            tap.mend(transport)
 
     def _tap(self, transceiver: RTCRtpTransceiver) -> None:
         kind = transceiver.kind
@@ -225,14 +165,10 @@ class Session:
 
     def _agreed_sound(self) -> SoundFormat | None:
         """The sound that is most wanted by both: the publisher is free to send another."""
-        for transceiver in self._peer.getTransceivers():
+        for transceiver in () if self._peer is None else self._peer.media:
             if transceiver.kind == "audio" and "audio" in self._intake.kinds:
                 return sound_format(transceiver._codecs[0])
         return None
-
-    def _transports(self) -> Sequence[Any]:
-        found = {item.receiver.transport.transport for item in self._peer.getTransceivers()}
-        return tuple(found)
 
     def _now_s(self) -> float:
         return self._clock.now_ns() / 1e9
