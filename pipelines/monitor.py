@@ -80,6 +80,7 @@ class Monitor:
         snapshots = SnapshotStore(SNAPSHOT_BYTES)
         self._painting = ThreadPoolExecutor(1, thread_name_prefix="paint")
         self._pictures = self._make_pictures(config, book, snapshots)
+        self.said_of = self._pictures.said_of
         self._routes = Routes(
             self._streams,
             clock=clock,
@@ -179,7 +180,8 @@ class Monitor:
         await ingest.run(tuple(self._streams.values()), self._entrances, roster)
 
     def _take(self, stream: Stream, item: Item) -> None:
-        self._routes.take(stream, item)
+        if self.attention.usual(item):
+            self._routes.take(stream, item)
         self.attention.saw(item)
 
     async def _infer(self) -> None:

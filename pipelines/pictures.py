@@ -47,7 +47,9 @@ class Pictures:
         looked_at: Callable[[StreamId], bool],
         incidents: Callable[[], tuple[Alert, ...]],
         tell: Callable[[Overlay], None],
+        painted: Callable[[], None],
     ) -> None:
+        """`painted` is called for each picture that was drawn and encoded."""
         self._interval_s = 1.0 / settings.fps
         self._painter = Painter(settings)
         self._snapshots = snapshots
@@ -55,6 +57,7 @@ class Pictures:
         self._looked_at = looked_at
         self._incidents = incidents
         self._tell = tell
+        self._painted = painted
         self._easels: dict[StreamId, _Easel] = {}
         self._opened: dict[StreamId, list[str]] = {}
         self._work = asyncio.Event()
@@ -80,6 +83,12 @@ class Pictures:
             self._opened.setdefault(alert.stream, []).append(alert.incident_id)
             self._want(alert.stream, stream.frames[-1], at_once=True)
 
+    def said_of(self, frame: VideoFrame) -> tuple[tuple[DetectionResult, ...], tuple[Alert, ...]]:
+        """What is to be drawn into this frame: results that still hold, and open incidents."""
+        easel = self._easels.get(frame.stream)
+        results = () if easel is None else _still_valid(easel.newest.values(), frame)
+        return results, tuple(one for one in self._incidents() if one.stream == frame.stream)
+
     def forget(self, stream: StreamId) -> None:
         """Nothing more will come of this stream."""
         self._easels.pop(stream, None)
@@ -99,13 +108,11 @@ class Pictures:
                 if (frame := easel.wanted) is None:
                     continue
                 easel.wanted = None
-                results = _still_valid(easel.newest.values(), frame)
-                incidents = tuple(one for one in self._incidents() if one.stream == stream)
-                overlay = await loop.run_in_executor(
-                    self._executor, self._paint, frame, results, incidents
-                )
+                said = self.said_of(frame)
+                overlay = await loop.run_in_executor(self._executor, self._paint, frame, *said)
                 for incident_id in self._opened.pop(stream, ()):
                     self._snapshots.put(incident_id, overlay.jpeg)
+                self._painted()
                 self._tell(overlay)
             if self._closed:
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,6 +15,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
+    field_validator,
     model_validator,
 )
 
@@ -29,10 +31,35 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def sites(origins: tuple[str, ...]) -> tuple[str, ...]:
+    """The same, if each is a site (`https://example.org`) or `*`. Raises `ValueError`."""
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+", origin):
+            raise ValueError(f"an origin is a site like https://example.org, not {origin!r}")
+    return origins
+
+
+def own_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """The same, if each is the number of one address. Raises `ValueError`."""
+    for address in addresses:
+        if ip_address(address).is_unspecified:
+            raise ValueError(f"{address} is no address of this machine: name the ones to use")
+    return addresses
+
+
 class Section(BaseModel):
     """A closed, frozen part of the tree."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IceServerConfig(Section):
+    """A STUN or TURN server; the other side is told of it, and streammon uses it itself."""
+
+    url: str = Field(pattern=r"^(stuns?|turns?):[A-Za-z0-9.:\[\]-]+(\?transport=(udp|tcp))?$")
+    """`stun:stun.example.org`, `turn:turn.example.org:3478?transport=udp`."""
+    username: str = Field("", max_length=200, pattern=r'^[^"\\\x00-\x1f]*$')
+    credential: SecretStr = SecretStr("")
 
 
 class CacheConfig(Section):
@@ -109,6 +136,48 @@ class OverlayConfig(Section):
     jpeg_quality: int = Field(80, ge=20, le=95)
 
 
+class WhepConfig(Section):
+    """Single streams shown live, with what is said of them, to browsers and players (WHEP)."""
+
+    enabled: bool = True
+    viewers: int = Field(8, ge=1, le=100)
+    """Of one stream at once; one more is told to try later."""
+    streams: int = Field(4, ge=1, le=100)
+    """Watched so at once: each is decoded, drawn and encoded for its viewers, once for all."""
+    fps: PositiveFloat = Field(25.0, le=30.0)
+    """Most pictures a second."""
+    width: int = Field(640, ge=64, le=1280)
+    """Pictures wider than this are scaled down. A source scales them before, to its own `width`."""
+    kbps: int = Field(1500, ge=100, le=10_000)
+    """Most that the pictures take; those in which little happens take less."""
+    token: SecretStr | None = None
+    """Bearer token that viewers show; unset: the server's own, if it has one."""
+    origins: tuple[str, ...] = ()
+    """Sites whose pages may show it (`https://example.org`); `*`: any, where a token is needed."""
+    addresses: tuple[str, ...] = ()
+    """Where media go out from; unset: from the address at which the viewer reached the server."""
+    ice_servers: tuple[IceServerConfig, ...] = Field((), max_length=8)
+    connect_timeout_s: PositiveFloat = 15.0
+    silent_s: PositiveFloat = 15.0
+    """A viewer that says nothing for so long of what it is sent counts as gone."""
+
+    @field_validator("origins")
+    @classmethod
+    def origins_are_sites(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return sites(origins)
+
+    @field_validator("addresses")
+    @classmethod
+    def addresses_are_numbers(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        return own_addresses(addresses)
+
+    @model_validator(mode="after")
+    def any_site_needs_a_token(self) -> WhepConfig:
+        if "*" in self.origins and self.token is None:
+            raise ValueError("origins: '*' lets any page watch: it needs a token of its own")
+        return self
+
+
 class ServerConfig(Section):
     """The wall, the WebSocket and the HTTP service."""
 
@@ -122,6 +191,7 @@ class ServerConfig(Section):
     detect: bool = True
     """Judge content that is sent to `/detect`; false: there is no such page, and no second set of
     models for it."""
+    whep: WhepConfig = WhepConfig()
 
     @model_validator(mode="after")
     def token_off_loopback(self) -> ServerConfig:

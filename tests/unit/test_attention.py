@@ -7,7 +7,7 @@ import pytest
 from streammon.core.types import StreamId
 from streammon.pipelines.attention import MOST_WAITING, Attention
 from tests.contract.source_laws import Nothing
-from tests.fakes import CAM, WantAll, a_frame
+from tests.fakes import CAM, WantAll, a_chunk, a_frame, a_message
 
 OTHER = StreamId("other")
 
@@ -44,6 +44,40 @@ async def test_a_reader_that_is_late_loses_the_oldest() -> None:
         for seq in range(MOST_WAITING + 5):
             attention.saw(a_frame(seq))
         assert (await items.recv()).seq == 5
+
+
+def test_sound_is_wanted_while_somebody_listens() -> None:
+    attention = Attention()
+    silent = attention.demand(CAM, Nothing())
+    with attention.to(CAM, interval_s=0.1):
+        assert not silent.audio
+        with attention.to(CAM, interval_s=0.1, audio=True):
+            assert silent.audio
+    assert not silent.audio
+
+
+def test_detectors_are_given_what_they_want_however_closely_somebody_looks() -> None:
+    attention = Attention()
+    wanted = attention.demand(CAM, WantAll(frame_interval_s=0.5))
+    frames = [a_frame(at, media_s=at / 25, epoch=at // 50) for at in range(100)]
+    assert all(attention.usual(frame) for frame in frames), "nobody looks"
+    with attention.to(CAM, interval_s=0.04):
+        given = [frame.seq for frame in frames if attention.usual(frame)]
+        assert attention.usual(a_message(0)), "of what is no picture nothing is left out"
+        assert attention.usual(a_chunk(0))
+        assert attention.usual(a_frame(0, stream=OTHER))
+        assert wanted.frame_interval_s == 0.04
+    assert given == [0, 13, 25, 38, 50, 63, 75, 88]
+    assert all(attention.usual(frame) for frame in frames)
+
+
+def test_what_nobody_but_a_viewer_wants_goes_to_the_viewer_alone() -> None:
+    attention = Attention()
+    wanted = attention.demand(CAM, Nothing())
+    with attention.to(CAM, interval_s=0.04, audio=True):
+        assert wanted.audio
+        assert not attention.usual(a_frame(0))
+        assert not attention.usual(a_chunk(0))
 
 
 def test_a_failure_ends_the_look() -> None:

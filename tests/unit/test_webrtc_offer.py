@@ -13,6 +13,7 @@ from streammon.ingest.webrtc.offer import (
     Unacceptable,
     credentials,
     finish_answer,
+    finish_viewers_answer,
     read_fragment,
     read_offer,
 )
@@ -163,3 +164,25 @@ def test_a_fragment_that_says_nothing_is_malformed(text: str) -> None:
 
 def test_credentials_are_those_of_the_first_section() -> None:
     assert credentials(OFFER) == ("abcd", "0123456789012345678901")
+
+
+def test_a_viewers_offer_takes_what_a_publishers_gives() -> None:
+    watching = OFFER.replace("a=sendonly", "a=recvonly")
+    assert read_offer(watching, of="viewer").kinds == {"audio", "video"}
+    both = OFFER.replace("a=sendonly", "a=sendrecv")
+    assert read_offer(both, of="viewer").kinds == read_offer(both).kinds
+    with pytest.raises(Unacceptable, match="viewers are recvonly"):
+        read_offer(OFFER, of="viewer")
+    with pytest.raises(Unacceptable, match="publishers are sendonly"):
+        read_offer(watching)
+    with pytest.raises(Malformed, match="a=recvonly"):
+        read_offer(OFFER.replace("a=sendonly\n", ""), of="viewer")
+
+
+def test_a_viewer_is_answered_in_the_profile_that_it_offered_over_one_port() -> None:
+    offer = read_offer(OFFER.replace("a=sendonly", "a=recvonly"), of="viewer")
+    answer = ANSWER.replace("c=IN IP4 127.0.0.1\n", "c=IN IP4 127.0.0.1\na=rtcp-mux\n")
+    lines = finish_viewers_answer(answer, offer).splitlines()
+    assert "a=fmtp:102 packetization-mode=1;profile-level-id=640C1f" in lines
+    assert lines.count("a=rtcp-mux-only") == 2
+    assert not any("bitrate" in line for line in lines)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from importlib import import_module
-from ipaddress import ip_address
 from typing import Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -22,21 +18,12 @@ from pydantic import (
 from streammon.core.types import StreamId
 from streammon.ingest.webrtc.entrance import Entrance
 from streammon.ingest.webrtc.offer import IceServer
+from streammon.ingest.webrtc.peer import known_servers
 from streammon.ingest.webrtc.session import SessionRules
 from streammon.ingest.webrtc.source import Door, SourceRules, WebRtcSource
 from streammon.ingest.webrtc.tap import check_installed
 from streammon.registry import AdapterConfig
-
-
-class IceServerConfig(BaseModel):
-    """A STUN or TURN server; publishers are told of it, and streammon uses it itself."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    url: str = Field(pattern=r"^(stuns?|turns?):[A-Za-z0-9.:\[\]-]+(\?transport=(udp|tcp))?$")
-    """`stun:stun.example.org`, `turn:turn.example.org:3478?transport=udp`."""
-    username: str = Field("", max_length=200, pattern=r'^[^"\\\x00-\x1f]*$')
-    credential: SecretStr = SecretStr("")
+from streammon.sections import IceServerConfig, own_addresses, sites
 
 
 class WebRtcConfig(AdapterConfig):
@@ -76,18 +63,12 @@ class WebRtcConfig(AdapterConfig):
     @field_validator("origins")
     @classmethod
     def origins_are_sites(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            if origin != "*" and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+", origin):
-                raise ValueError(f"an origin is a site like https://example.org, not {origin!r}")
-        return origins
+        return sites(origins)
 
     @field_validator("addresses")
     @classmethod
     def addresses_are_numbers(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        for address in addresses:
-            if ip_address(address).is_unspecified:
-                raise ValueError(f"{address} is no address of this machine: name the ones to use")
-        return addresses
+        return own_addresses(addresses)
 
     @model_validator(mode="after")
     def fits_together(self) -> WebRtcConfig:
@@ -136,7 +117,4 @@ class WebRtcConfig(AdapterConfig):
         )
 
     def _ice_servers(self) -> tuple[IceServer, ...]:
-        return tuple(
-            IceServer(server.url, server.username, server.credential.get_secret_value())
-            for server in self.ice_servers
-        )
+        return known_servers(self.ice_servers)

@@ -1,4 +1,4 @@
-"""What a publisher offers and what it is answered, as text (SDP, RFC 8866). Pure.
+"""What publishers and viewers offer, and what they are answered, as text (SDP, RFC 8866). Pure.
 
 Offers are hostile until read: everything here is bounded, and what the media stack behind cannot
 do is said before it is asked.
@@ -11,6 +11,7 @@ from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Literal, NamedTuple
 
 MOST_LINES = 2000
 MOST_LINE = 2000
@@ -73,8 +74,8 @@ class Fragment:
     complete: bool
 
 
-def read_offer(text: str) -> Offer:
-    """Raises `Malformed` or `Unacceptable`, each with words for the publisher."""
+def read_offer(text: str, *, of: Literal["publisher", "viewer"] = "publisher") -> Offer:
+    """Raises `Malformed` or `Unacceptable`, each with words for whoever made it."""
     lines = _lines(text)
     if not lines or lines[0] != "v=0":
         raise Malformed("an SDP offer begins with v=0")
@@ -87,7 +88,7 @@ def read_offer(text: str) -> Offer:
             raise Unacceptable(f"{kind[:20]!r} is not accepted: only audio and video are")
         if kinds.count(kind) > 1:
             raise Unacceptable(f"more than one {kind} track is not accepted")
-        _check_section(session, section)
+        _check_section(session, section, _ROLES[of])
     mids = [line.removeprefix("a=mid:") for line in lines if line.startswith("a=mid:")]
     bundles = [line.split(" ")[1:] for line in session if line.startswith("a=group:BUNDLE")]
     if len(set(mids)) != len(sections) or (bundles or [mids[:1]]) != [mids]:
@@ -96,6 +97,17 @@ def read_offer(text: str) -> Offer:
     kept = list(_usable(lines, profiles))
     sets = dict(_parameter_sets(lines))
     return Offer("\r\n".join(kept) + "\r\n", profiles, frozenset(kinds), sets)
+
+
+class _Role(NamedTuple):
+    direction: str
+    otherwise: str
+
+
+_ROLES = {
+    "publisher": _Role("a=sendonly", "gives nothing to receive: publishers are sendonly"),
+    "viewer": _Role("a=recvonly", "takes nothing that is sent: viewers are recvonly"),
+}
 
 
 def _sections(lines: list[str]) -> tuple[list[str], list[list[str]]]:
@@ -109,13 +121,13 @@ def _sections(lines: list[str]) -> tuple[list[str], list[list[str]]]:
     return session, sections
 
 
-def _check_section(session: list[str], section: list[str]) -> None:
+def _check_section(session: list[str], section: list[str], role: _Role) -> None:
     """What each media of an offer has to say, itself or through the session."""
     directions = [line for line in section if line in DIRECTIONS]
     if len(directions) != 1:
-        raise Malformed("each media has to say once that it is a=sendonly")
-    if directions[0] not in {"a=sendonly", "a=sendrecv"}:
-        raise Unacceptable(f"{directions[0]} gives nothing to receive: publishers are sendonly")
+        raise Malformed(f"each media has to say once that it is {role.direction}")
+    if directions[0] not in {role.direction, "a=sendrecv"}:
+        raise Unacceptable(f"{directions[0]} {role.otherwise}")
     if sum(line.startswith("a=mid:") for line in section) != 1:
         raise Malformed("each media has to have one a=mid")
     for needed in ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:"):
@@ -154,6 +166,19 @@ def finish_answer(
         named = _RTPMAP.fullmatch(line) if in_video else None
         if named is not None and named.group(2).upper() == "VP8":
             finished.append(f"a=fmtp:{named.group(1)} {rates}")
+    return "\r\n".join(finished) + "\r\n"
+
+
+def finish_viewers_answer(answer: str, offer: Offer) -> str:
+    """The answer with the profiles that were offered, and without a second port for RTCP."""
+    finished = []
+    for line in _lines(answer):
+        named = _FMTP.fullmatch(line)
+        if named is not None and named.group(1) in offer.profiles:
+            line = _PROFILE.sub(f"profile-level-id={offer.profiles[named.group(1)]}", line)
+        finished.append(line)
+        if line == "a=rtcp-mux":
+            finished.append("a=rtcp-mux-only")  # RFC 8858
     return "\r\n".join(finished) + "\r\n"
 
 

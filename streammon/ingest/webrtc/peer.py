@@ -16,6 +16,7 @@ from streammon.ingest.webrtc.offer import (
     Unacceptable,
     credentials,
 )
+from streammon.sections import IceServerConfig
 
 if TYPE_CHECKING:
     from aiortc import RTCRtpTransceiver
@@ -33,6 +34,14 @@ NOT_UNDERSTOOD = (
 """What aiortc's parser of SDP raises, depending on where it stumbles."""
 
 CLOSED_WITHIN_S = 20.0
+
+
+def known_servers(configured: Sequence[IceServerConfig]) -> tuple[IceServer, ...]:
+    """The servers of a config, with what is secret in them."""
+    return tuple(
+        IceServer(server.url, server.username, server.credential.get_secret_value())
+        for server in configured
+    )
 
 
 class Peer:
