@@ -49,6 +49,7 @@ class Figures:
         viewers = self._hub.stats()
         self._dropped({"viewers": viewers.dropped})
         self._metrics.viewers(viewers.clients)
+        self._metrics.pictures.jumped(self._grown("jumps", viewers.jumps))
         stored = self._outbox.stats()
         self._metrics.outbox(stored.rows, stored.oldest_unacked_s)
 

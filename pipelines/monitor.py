@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 from streammon.alerts.incidents import IncidentBook
 from streammon.config import MonitorConfig
@@ -26,7 +27,7 @@ from streammon.pipelines.pictures import Pictures
 from streammon.pipelines.roster import LiveRoster, watch_all
 from streammon.pipelines.routing import Routes
 from streammon.pipelines.status import Status
-from streammon.pipelines.streams import Stream
+from streammon.pipelines.streams import Stream, source_of
 from streammon.pipelines.tending import Tending
 from streammon.scheduler.runner import Scheduler
 from streammon.sinks.outbox import Outbox
@@ -91,6 +92,7 @@ class Monitor:
         self._judge = self._make_judge(book, wall)
         self._tending = self._make_tending(config, hub, metrics)
         self._board.listen(self._outlets.tell)
+        hub.show_packets_of(partial(source_of, self._streams))
         self.status = Status(
             config.name,
             config.description,
@@ -200,6 +202,7 @@ class Monitor:
             looked_at=self._outlets.looked_at,
             incidents=book.open_incidents,
             tell=self._outlets.tell,
+            painted=self._metrics.pictures.painted,
         )
 
     def _make_judge(self, book: IncidentBook, wall: WallClock) -> Judge:

@@ -110,6 +110,10 @@ class Outlets:
         """Whether somebody wants pictures of this stream now."""
         return self.want_pictures or self._hub.viewers(stream)
 
+    def listened_to(self, stream: StreamId) -> bool:
+        """Whether somebody wants meters of this stream now."""
+        return self.want_pictures or self._hub.viewers(stream, "meter")
+
     async def join(self, outbox: Outbox) -> None:
         """Have the outbox keep alerts for each durable sink; before the first alert."""
         durable = [outlet.sink.name for outlet in self._outlets if outlet.durable]

@@ -50,7 +50,7 @@ class Routes:
             name = stream.stream
             if meter := self._chat_meters.setdefault(name, ChatMeter(name)).push(item):
                 self._outlets.tell(meter)
-        elif isinstance(item, AudioChunk) and self._outlets.looked_at(stream.stream):
+        elif isinstance(item, AudioChunk) and self._outlets.listened_to(stream.stream):
             self._outlets.tell(audio_meter(item))
 
     def tell_result(self, result: DetectionResult) -> None:

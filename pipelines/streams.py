@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from streammon.core.ports import RealTime, Source
@@ -126,3 +126,9 @@ class Stream:
         return tuple(
             look.detector for look in self.looks if look.modality is modality and look.spec == spec
         )
+
+
+def source_of(streams: Mapping[StreamId, Stream], name: StreamId) -> Source | None:
+    """The source behind a stream, while it is watched."""
+    stream = streams.get(name)
+    return None if stream is None else stream.source

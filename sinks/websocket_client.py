@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Annotated, Literal, Protocol, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from streammon.core.types import StreamId
+from streammon.sinks.websocket_packets import MOST_STREAMS, PacketViews, PictureWish
 
 Message: TypeAlias = str | bytes
 EventKind: TypeAlias = Literal["alert", "result", "health", "overlay", "meter"]
@@ -72,11 +74,33 @@ class Subscribe(BaseModel):
     recent_alerts: int = Field(200, ge=0, le=10_000)
     """Without `alerts_after`: begin with at most so many alerts of the past."""
 
+    pictures: dict[StreamName, PictureWish] = Field({}, max_length=MOST_STREAMS)
+    """How pictures come, with `overlay` among the events; as overlays unless it says otherwise."""
+
     def wants(self, kind: str, stream: StreamId | None) -> bool:
         """Whether an event is to be sent; one that belongs to no stream goes to all."""
         if kind not in self.events:
             return False
+        if kind == "overlay" and stream is not None and self._mode(stream) != "jpeg":
+            return False
+        return self._chooses(stream)
+
+    def wants_packets(self) -> dict[StreamId, PictureWish]:
+        """The streams whose pictures are to come encoded."""
+        if "overlay" not in self.events:
+            return {}
+        return {
+            StreamId(stream): wish
+            for stream, wish in self.pictures.items()
+            if wish.mode == "packets" and self._chooses(StreamId(stream))
+        }
+
+    def _chooses(self, stream: StreamId | None) -> bool:
         return stream is None or stream in self.streams or ALL_STREAMS in self.streams
+
+    def _mode(self, stream: StreamId) -> str:
+        wish = self.pictures.get(stream)
+        return "jpeg" if wish is None else wish.mode
 
 
 def parse_subscribe(message: Message) -> Subscribe:
@@ -146,6 +170,7 @@ class Client:
     connection: Connection
     opened_s: float
     """Loop time."""
+    packets: PacketViews
     subscription: Subscribe | None = None
     requested: Subscribe | None = None
     """A newer subscription that the sender has not taken up yet."""
@@ -173,6 +198,15 @@ class Client:
     def offer(self, slot: Hashable, message: Message, *, depth: int) -> None:
         self.bag.put(slot, message, depth=depth)
         self.wake.set()
+
+    async def rest(self) -> None:
+        """Until it is woken, or it is time to look for packets again."""
+        self.resting = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.packets.tick_s):
+                await self.wake.wait()
+        self.resting = False
+        self.wake.clear()
 
     async def send(self, message: Message) -> None:
         """Send one message; how long it waits can be seen in `sending_since_s`."""

@@ -4,7 +4,8 @@ Each event is encoded once, whoever gets it. Each client has a task of its own t
 slow one holds up nobody; an alert goes past that task to clients that have room and nothing else
 to be sent, which spares a wake-up for each. Live events wait in the client's bounded mailbag,
 where the newest win. Alerts do not wait anywhere: each client has a cursor into the outbox, with
-the newest alerts at hand in memory, so none is ever left out, however slow the client.
+the newest alerts at hand in memory, so none is ever left out, however slow the client. Nor do
+encoded pictures: each client has a place in the packet ring of each source that it follows.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from streammon.sinks.websocket_client import (
     DEPTH,
     Client,
     Connection,
+    EventKind,
     Leave,
     Message,
     PeerGone,
@@ -32,6 +34,7 @@ from streammon.sinks.websocket_client import (
     Subscribe,
     parse_subscribe,
 )
+from streammon.sinks.websocket_packets import PacketViews, SourceOf
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +56,8 @@ class HubStats:
     clients: int
     dropped: int
     """Live events that slow clients of this hub did not get, so far."""
+    jumps: int
+    """How often slow clients were moved on to a later keyframe, so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,24 @@ class _Tail:
         return [self._alerts[at] for at in range(first, last)] if first >= 0 else []
 
 
+class _Standing:
+    """The newest health of every component, for clients that come later."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[StreamId | None, str]] = {}
+
+    def remember(self, item: Health, text: str) -> None:
+        self._told.pop(item.component, None)
+        if len(self._told) >= COMPONENTS:
+            del self._told[next(iter(self._told))]
+        self._told[item.component] = (item.stream, text)
+
+    def offer_to(self, client: Client) -> None:
+        for component, (stream, text) in self._told.items():
+            if client.wants("health", stream):
+                client.offer(("health", component), text, depth=DEPTH["health"])
+
+
 class Hub:
     """All clients of one monitor. Every method runs on one event loop."""
 
@@ -108,16 +131,22 @@ class Hub:
         self._clients: set[Client] = set()
         self._tail = _Tail()
         self._newest_seq = 0
-        self._health: dict[str, tuple[StreamId | None, str]] = {}
+        self._standing = _Standing()
+        self._source_of: SourceOf | None = None
         self._closing = asyncio.Event()
-        self._dropped_by_gone = 0
+        self._dropped_by_gone = self._jumps_of_gone = 0
+
+    def show_packets_of(self, source_of: SourceOf) -> None:
+        """From now on clients can have the encoded pictures of these sources."""
+        self._source_of = source_of
 
     def publish(self, item: Live) -> None:
         """Offer a live event to every client that wants it. Never waits; old ones may drop."""
         kind = wire.kind_of(item)
         message: Message | None = None
         if isinstance(item, Health):
-            message = self._remember(item)
+            message = text = _text(item, self._wall)
+            self._standing.remember(item, text)
         for client in self._clients:
             if client.wants(kind, item.stream):
                 if message is None:
@@ -138,13 +167,14 @@ class Hub:
             elif client.cursor is not None:
                 client.wake.set()
 
-    def viewers(self, stream: StreamId) -> bool:
-        """Whether someone is looking at this stream's overlays."""
-        return any(client.wants("overlay", stream) for client in self._clients)
+    def viewers(self, stream: StreamId, kind: EventKind = "overlay") -> bool:
+        """Whether someone is looking at this stream's overlays, or at another kind of event."""
+        return any(client.wants(kind, stream) for client in self._clients)
 
     def stats(self) -> HubStats:
-        dropped = sum(client.bag.dropped for client in self._clients)
-        return HubStats(clients=len(self._clients), dropped=self._dropped_by_gone + dropped)
+        dropped = self._dropped_by_gone + sum(client.bag.dropped for client in self._clients)
+        jumps = self._jumps_of_gone + sum(client.packets.jumps for client in self._clients)
+        return HubStats(clients=len(self._clients), dropped=dropped, jumps=jumps)
 
     async def serve(self, connection: Connection) -> None:
         """Talk to one client until it leaves, misbehaves, or the hub closes; then close it.
@@ -157,13 +187,15 @@ class Hub:
         elif len(self._clients) >= self._max_clients:
             left = Leave(OVERLOADED, f"{self._max_clients} clients are connected already")
         else:
-            client = Client(connection, asyncio.get_running_loop().time())
+            now_s = asyncio.get_running_loop().time()
+            client = Client(connection, now_s, PacketViews(self._source_of))
             self._clients.add(client)
             try:
                 left = await self._converse(client)
             finally:
                 self._clients.discard(client)
                 self._dropped_by_gone += client.bag.dropped
+                self._jumps_of_gone += client.packets.jumps
         if left is None:
             return
         log.info("client_closed", extra={"code": left.code, "reason": left.reason})
@@ -218,17 +250,15 @@ class Hub:
     async def _send(self, client: Client) -> None:
         """Everything that the client gets, in turn: alerts first, then one live slot."""
         await client.send(_greeting(self._outbox, self._hello()))
+        now_s = asyncio.get_running_loop().time
         while True:
-            client.resting = True
-            await client.wake.wait()
-            client.resting = False
-            client.wake.clear()
+            await client.rest()
             if client.requested is not None:
                 await self._begin(client, client.requested)
             busy = True
             while busy and client.requested is None:
                 alerts = await self._next_alerts(client)
-                live = client.bag.take()
+                live = (*client.bag.take(), *client.packets.take(now_s()))
                 for message in (*alerts, *live):
                     await client.send(message)
                 busy = bool(live) or self._behind(client)
@@ -240,10 +270,9 @@ class Hub:
         client.requested = None
         client.subscription = request
         client.bag.clear()
+        client.packets.choose(request.wants_packets())
         client.cursor = None
-        for component, (stream, text) in self._health.items():
-            if request.wants("health", stream):
-                client.offer(("health", component), text, depth=DEPTH["health"])
+        self._standing.offer_to(client)
         if "alert" not in request.events:
             return
         if request.alerts_after is None:
@@ -277,15 +306,6 @@ class Hub:
     def _behind(self, client: Client) -> bool:
         return client.cursor is not None and client.cursor < self._newest_seq
 
-    def _remember(self, item: Health) -> str:
-        text = _encode(item, self._wall)
-        assert isinstance(text, str)
-        self._health.pop(item.component, None)
-        if len(self._health) >= COMPONENTS:
-            del self._health[next(iter(self._health))]
-        self._health[item.component] = (item.stream, text)
-        return text
-
 
 def _greeting(outbox: Outbox, names: dict[str, Any]) -> str:
     message = {
@@ -301,6 +321,10 @@ def _greeting(outbox: Outbox, names: dict[str, Any]) -> str:
 def _encode(item: Live, wall: wire.WallClock | None) -> Message:
     if isinstance(item, Overlay):
         return wire.overlay_frame(item, wall)
+    return _text(item, wall)
+
+
+def _text(item: Live, wall: wire.WallClock | None) -> str:
     return wire.dumps(wire.to_wire(item, wall=wall)).decode()
 
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from streammon.core.ports import Clock
+from streammon.core.ports import Clock, CodedPicture, Coding
 from streammon.core.types import (
     Alert,
     DetectionResult,
@@ -117,14 +117,41 @@ def dumps(message: Mapping[str, Any]) -> bytes:
 
 def overlay_frame(overlay: Overlay, wall: WallClock | None) -> bytes:
     """A binary message: the header's length (4 bytes, big-endian), the JSON header, the JPEG."""
-    header = dumps(to_wire(overlay, wall=wall))
-    return b"".join((_HEADER_LENGTH.pack(len(header)), header, overlay.jpeg))
+    return _framed(to_wire(overlay, wall=wall), overlay.jpeg)
 
 
-def overlay_parts(frame: bytes) -> tuple[WireObject, bytes]:
-    """The header and the JPEG of a binary message. Raises `ValueError` when it is not one."""
+def packet_frame(stream: StreamId, picture: CodedPicture) -> bytes:
+    """A binary message as of an overlay, with one encoded picture in the JPEG's place."""
+    header = _head("packet", stream, picture.media_s) | {
+        "epoch": picture.epoch,
+        "is_keyframe": picture.is_keyframe,
+    }
+    return _framed(header, picture.data)
+
+
+def coding_message(stream: StreamId, coding: Coding) -> str:
+    """What a client has to know before the packets of a stream that follow."""
+    description = coding.description
+    message = _head("coding", stream, coding.media_s) | {
+        "epoch": coding.epoch,
+        "codec": coding.codec,
+        "description": None if description is None else base64.b64encode(description).decode(),
+        "width": coding.width,
+        "height": coding.height,
+        "why_not": coding.why_not,
+    }
+    return dumps(message).decode()
+
+
+def _framed(header: WireObject, body: bytes) -> bytes:
+    head = dumps(header)
+    return b"".join((_HEADER_LENGTH.pack(len(head)), head, body))
+
+
+def frame_parts(frame: bytes) -> tuple[WireObject, bytes]:
+    """The header and the body of a binary message. Raises `ValueError` when it is not one."""
     if len(frame) < _HEADER_LENGTH.size:
-        raise ValueError(f"{len(frame)} bytes are too few for an overlay")
+        raise ValueError(f"{len(frame)} bytes are too few for a picture")
     (length,) = _HEADER_LENGTH.unpack_from(frame)
     end = _HEADER_LENGTH.size + length
     if end > len(frame):

@@ -95,7 +95,7 @@ class Pipe:
         if isinstance(message, str):
             self.got.append(checked(message))
         else:
-            header, jpeg = wire.overlay_parts(message)
+            header, jpeg = wire.frame_parts(message)
             self.got.append({**checked(wire.dumps(header)), "jpeg": jpeg})
         self._news.set()
 

@@ -117,6 +117,57 @@ class ClipSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Coding:
+    """How the pictures of an epoch are encoded: what a decoder elsewhere has to be told."""
+
+    epoch: int
+    media_s: float
+    codec: str | None
+    """As WebCodecs names it (`avc1.64001f`, `vp8`); `None`: nothing that it has a name for."""
+    description: bytes | None = None
+    """The decoder's configuration record (avcC, hvcC); `None`: the packets bring all there is."""
+    width: int | None = None
+    height: int | None = None
+    """Pixels, as the container says; `None`: the packets say it alone."""
+    why_not: str = ""
+    """Why there is no `codec`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodedPicture:
+    """One encoded picture, in the order in which a decoder takes them."""
+
+    epoch: int
+    media_s: float
+    """When it is shown; with B-frames not in the order of decoding."""
+    is_keyframe: bool
+    data: bytes
+
+
+class CodedView(Protocol):
+    """One reader's way through the encoded pictures of a source. For one thread."""
+
+    @property
+    def jumps(self) -> int:
+        """How often a reader that was too slow was moved on to a later keyframe."""
+
+    def take(self, now_s: float) -> Sequence[Coding | CodedPicture]:
+        """What is new since the last time, a bounded part of it; quick. `now_s` never goes back.
+
+        It begins with a keyframe, and so does what follows a jump or a new epoch. A `Coding` comes
+        before the first picture that it is true of. Empty when there is nothing new.
+        """
+
+
+@runtime_checkable
+class CodedSource(Protocol):
+    """A source whose encoded pictures can be had as they came in."""
+
+    def look(self, *, every_s: float | None = None) -> CodedView:
+        """From the newest keyframe on. With `every_s` only keyframes, at most one in so long."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkStats:
     """How the media of a live publisher come in, over the last seconds."""
 

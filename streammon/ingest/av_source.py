@@ -26,6 +26,7 @@ from streammon.ingest.interrupt import interruptible
 from streammon.ingest.pace import Pacer
 from streammon.ingest.track_watch import TrackWatch
 from streammon.media.clips import ClipShelf
+from streammon.media.coded_view import RingView
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Reading:
 
 
 class AvSource:
-    """Satisfies `ports.Source`, `ports.Recording` and `ports.ClipSource`.
+    """Satisfies `ports.Source`, `ports.Recording`, `ports.ClipSource` and `ports.CodedSource`.
 
     Packets are read, kept and decoded on one thread per open source; only items cross to the
     event loop.
@@ -119,6 +120,10 @@ class AvSource:
     def clip(self, epoch: int, start_s: float, end_s: float) -> Clip | None:
         """See `ports.ClipSource`. Raw pictures (a webcam, lavfi) are not kept: `None`."""
         return self._shelf.clip(epoch, start_s, end_s)
+
+    def look(self, *, every_s: float | None = None) -> RingView:
+        """See `ports.CodedSource`."""
+        return RingView(self._shelf, every_s=every_s)
 
     def _play(
         self, outlet: Outlet, leaving: threading.Event, tell: Callable[[str], None]

@@ -17,10 +17,15 @@ EPOCHS_KEPT = 2
 
 
 @dataclass(frozen=True, slots=True)
-class _Epoch:
-    ring: PacketRing[MediaPacket]
+class KeptEpoch:
+    """The packets of one epoch and what they mean."""
+
+    number: int
+    ring: PacketRing[MediaPacket] | None
+    """`None`: its packets are not kept (raw pictures)."""
     tracks: Mapping[int, Track]
     origin_s: float
+    """The stream's own time at media time 0."""
 
 
 class ClipShelf:
@@ -32,7 +37,7 @@ class ClipShelf:
     def __init__(self, *, seconds: float, max_bytes: int) -> None:
         self._seconds = seconds
         self._max_bytes = max_bytes
-        self._epochs: OrderedDict[int, _Epoch] = OrderedDict()
+        self._epochs: OrderedDict[int, KeptEpoch] = OrderedDict()
         self._lock = threading.Lock()
 
     def begin(
@@ -42,17 +47,29 @@ class ClipShelf:
         ring: PacketRing[MediaPacket] = PacketRing(
             seconds=self._seconds, max_bytes=self._max_bytes // EPOCHS_KEPT
         )
-        with self._lock:
-            self._epochs[epoch] = _Epoch(ring, tracks, origin_s)
-            while len(self._epochs) > EPOCHS_KEPT:
-                self._epochs.popitem(last=False)
+        self._add(KeptEpoch(epoch, ring, tracks, origin_s))
         return ring
+
+    def begin_bare(self, epoch: int) -> None:
+        """A new epoch of which no packets are kept."""
+        self._add(KeptEpoch(epoch, None, {}, 0.0))
+
+    def newest(self) -> KeptEpoch | None:
+        """The epoch that began last; `None` before the first. From any thread."""
+        with self._lock:
+            return next(reversed(self._epochs.values()), None)
 
     def clip(self, epoch: int, start_s: float, end_s: float) -> Clip | None:
         """The whole groups of pictures that cover the stretch, or `None` if they are gone."""
         with self._lock:
             kept = self._epochs.get(epoch)
-        if kept is None:
+        if kept is None or kept.ring is None:
             return None
         cut = kept.ring.cut(start_s, end_s)
         return None if cut is None else remux(cut, kept.tracks, origin_s=kept.origin_s)
+
+    def _add(self, epoch: KeptEpoch) -> None:
+        with self._lock:
+            self._epochs[epoch.number] = epoch
+            while len(self._epochs) > EPOCHS_KEPT:
+                self._epochs.popitem(last=False)

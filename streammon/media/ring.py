@@ -24,6 +24,8 @@ class Group(Generic[P]):
     """
 
     start_s: float
+    first: int
+    """Number of its first packet, see `Run`."""
     packets: list[tuple[int, P]] = field(default_factory=list)
     size: int = 0
 
@@ -33,6 +35,14 @@ class Cut(Generic[P]):
     """Whole groups out of a ring, safe to read while the ring moves on."""
 
     start_s: float
+    packets: tuple[tuple[int, P], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Generic[P]):
+    """Some packets of one group in a row. Packets are numbered as they come, without holes."""
+
+    begins_group: bool
     packets: tuple[tuple[int, P], ...]
 
 
@@ -49,12 +59,18 @@ class PacketRing(Generic[P]):
         self._max_bytes = max_bytes
         self._groups: deque[Group[P]] = deque()
         self._size = 0
+        self._count = 0
         self._lock = threading.Lock()
 
     @property
     def size(self) -> int:
         """Bytes of payload that are kept now."""
         return self._size
+
+    @property
+    def count(self) -> int:
+        """Packets that were ever kept: the number that the next one will have."""
+        return self._count
 
     def add(self, track: int, packet: P, size: int, *, starts_group_s: float | None) -> None:
         """Keep a packet; `starts_group_s` is its media time if a group begins with it.
@@ -64,13 +80,14 @@ class PacketRing(Generic[P]):
         with self._lock:
             if starts_group_s is not None:
                 self._evict_before(starts_group_s - self._seconds)
-                self._groups.append(Group(starts_group_s))
+                self._groups.append(Group(starts_group_s, self._count))
             elif not self._groups:
                 return
             newest = self._groups[-1]
             newest.packets.append((track, packet))
             newest.size += size
             self._size += size
+            self._count += 1
             while self._size > self._max_bytes:
                 self._size -= self._groups.popleft().size
 
@@ -91,3 +108,22 @@ class PacketRing(Generic[P]):
             if not chosen:
                 return None
             return Cut(chosen[0].start_s, tuple(item for group in chosen for item in group.packets))
+
+    def newest_group(self) -> int | None:
+        """Number of the first packet of the newest group; `None` while none is kept."""
+        with self._lock:
+            return self._groups[-1].first if self._groups else None
+
+    def run(self, number: int, *, most: int) -> Run[P] | None:
+        """At most `most` packets from this number on, up to the end of its group.
+
+        Empty when it has not come yet, `None` when it is not kept any more.
+        """
+        with self._lock:
+            if number >= self._count:
+                return Run(False, ())
+            for group in reversed(self._groups):
+                if group.first <= number:
+                    at = number - group.first
+                    return Run(at == 0, tuple(group.packets[at : at + most]))
+            return None

@@ -33,6 +33,11 @@ class Track:
     extradata: bytes | None = None
     """Newer parameter sets than the template's, when they changed in mid-stream."""
 
+    @property
+    def codec(self) -> str:
+        """FFmpeg's name of it."""
+        return self.template.codec_context.name
+
 
 def remember(stream: MediaStream, *, extradata: bytes | None = None) -> Track | None:
     """A track for `stream`, or `None` when its packets cannot be kept (raw pictures)."""

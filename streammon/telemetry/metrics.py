@@ -20,6 +20,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from streammon import __version__
 from streammon.telemetry.link_metrics import LinkMetrics
 from streammon.telemetry.model_metrics import ModelMetrics
+from streammon.telemetry.picture_metrics import PictureMetrics
 
 MOST_STREAM_LABELS = 200
 OTHER = "other"
@@ -73,6 +74,7 @@ class Metrics:
         self._declare_delivery(registry)
         self.models = ModelMetrics(registry)
         self.links = LinkMetrics(registry, most=most_streams)
+        self.pictures = PictureMetrics(registry)
         build = Info("streammon_build", "The version that is running.", registry=registry)
         build.info({"version": __version__, "python": platform.python_version()})
 

@@ -84,7 +84,7 @@ async def test_a_client_gets_alerts_results_health_and_pictures() -> None:
         for _ in range(4):
             message = await connection.recv()
             if isinstance(message, bytes):
-                header, jpeg = wire.overlay_parts(message)
+                header, jpeg = wire.frame_parts(message)
                 assert jpeg == an_overlay().jpeg
                 message = wire.dumps(header).decode()
             got.append(checked(message))

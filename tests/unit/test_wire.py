@@ -133,7 +133,7 @@ def test_details_of_a_detector_may_bring_numpy_and_odd_text() -> None:
 @given(st.binary(max_size=300), st.text(max_size=40))
 def test_an_overlay_reads_back(jpeg: bytes, stream: str) -> None:
     overlay = an_overlay(jpeg=jpeg, stream=StreamId(stream))
-    header, picture = wire.overlay_parts(wire.overlay_frame(overlay, a_wall()))
+    header, picture = wire.frame_parts(wire.overlay_frame(overlay, a_wall()))
     assert picture == jpeg
     assert checked(wire.dumps(header)) == json.loads(
         wire.dumps(wire.to_wire(overlay, wall=a_wall()))
@@ -143,7 +143,7 @@ def test_an_overlay_reads_back(jpeg: bytes, stream: str) -> None:
 @given(st.binary(max_size=64))
 def test_garbage_is_no_overlay(data: bytes) -> None:
     with pytest.raises(ValueError):
-        wire.overlay_parts(data)
+        wire.frame_parts(data)
 
 
 def test_spectrogram_columns_travel_as_base64() -> None:

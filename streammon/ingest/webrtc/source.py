@@ -23,6 +23,7 @@ from streammon.ingest.webrtc.offer import IceServer, Offer
 from streammon.ingest.webrtc.samples import Inbox, Said, Sample
 from streammon.ingest.webrtc.session import Session, SessionRules
 from streammon.media.clips import ClipShelf
+from streammon.media.coded_view import RingView
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class SourceRules:
 
 
 class WebRtcSource:
-    """Satisfies `ports.Source`, `ports.ClipSource` and `ports.Linked`.
+    """Satisfies `ports.Source`, `ports.ClipSource`, `ports.CodedSource` and `ports.Linked`.
 
     One `open` lasts over many publishers: each is one or more new epochs, and while there is none
     the stream is reported as retrying. Signalling and RTP are on the event loop, decoding on one
@@ -165,6 +166,10 @@ class WebRtcSource:
     def clip(self, epoch: int, start_s: float, end_s: float) -> Clip | None:
         """See `ports.ClipSource`."""
         return self.shelf.clip(epoch, start_s, end_s)
+
+    def look(self, *, every_s: float | None = None) -> RingView:
+        """See `ports.CodedSource`."""
+        return RingView(self.shelf, every_s=every_s)
 
     # --- the stream ------------------------------------------------------------------------
 
