@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -34,6 +35,10 @@ class Line:
         while self._open:  # noqa: ASYNC110 - the streams' own tasks end by themselves
             await asyncio.sleep(0.01)
 
+    @property
+    def is_cut(self) -> bool:
+        return self._cut
+
     def cut(self) -> None:
         """Every connection breaks at once, without a farewell; new ones break too."""
         self._cut = True
@@ -49,6 +54,14 @@ class Line:
         """From now on new connections are forwarded; those that hang go on hanging."""
         self._cut = self._hung = False
 
+    async def asked(self, said: bytes) -> bytes:
+        """What is passed on of what the browser says."""
+        return said
+
+    async def heard(self, said: bytes) -> bytes:
+        """What is passed on of what the server says."""
+        return said
+
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._hung:
             self._open.add(writer)
@@ -63,16 +76,20 @@ class Line:
         self._open |= {writer, there_writer}
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_pass_on(reader, there_writer))
-                group.create_task(_pass_on(there_reader, writer))
+                group.create_task(_pass_on(reader, there_writer, self.asked))
+                group.create_task(_pass_on(there_reader, writer, self.heard))
         finally:
             self._open -= {writer, there_writer}
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pass_on(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    heard: Callable[[bytes], Awaitable[bytes]],
+) -> None:
     with contextlib.suppress(OSError):
         while data := await reader.read(65_536):
-            writer.write(data)
+            writer.write(await heard(data))
             await writer.drain()
     writer.close()
     with contextlib.suppress(OSError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from playwright.async_api import Download
 from streammon.core.types import AlertState
 from tests.browser.chromium import needs_chromium
 from tests.browser.guarded import FAKE_DEVICES, SAY_YES, becomes, chromium, guard, guarded
+from tests.browser.media_line import MediaLine
 from tests.browser.proxy import Line
 from tests.browser.scripted_monitor import AUDIO
 
@@ -22,6 +24,8 @@ pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.timeout(120)]
 
 REASON = "Speech carries vocoder artefacts: 3 of 3 windows over 5 s."
 OTHER_TAB = "the call in another tab"
+BACK_WITHIN_S = 10.0
+"""docs/webrtc.md: how soon a call goes on once the network is back."""
 TALKING = f"""<!doctype html><title>{OTHER_TAB}</title><canvas></canvas><script>
 const pen = document.querySelector("canvas").getContext("2d");
 setInterval(() => {{ pen.fillStyle = `hsl(${{performance.now() / 9}} 90% 50%)`;
@@ -198,6 +202,30 @@ async def test_a_lost_network_is_shown_and_what_was_missed_is_told_afterwards() 
         await becomes(page, "level", "alert")
         await page.locator("#trouble").wait_for(state="hidden")
         assert await monitor.call() == call, "media went on meanwhile: it is the same call"
+        opened.forgive_breaks()
+
+
+async def test_a_call_is_back_soon_after_the_network_of_its_media_is() -> None:
+    async with (
+        guarded() as (server, monitor),
+        MediaLine(server) as line,
+        chromium(FAKE_DEVICES, SAY_YES) as browser,
+        guard(browser, line.url) as opened,
+    ):
+        page = opened.page
+        await page.click("#watch-camera")
+        await becomes(page, "state", "live")
+        call = await monitor.call()
+        assert line.datagrams, "media go through the line"
+        line.cut()
+        await page.locator("#trouble-text", has_text="The monitor cannot be reached").wait_for()
+        await becomes(page, "state", "again", within_s=45.0)  # browsers wait before they say so
+        until_s = time.monotonic() + BACK_WITHIN_S
+        line.mend()
+        await becomes(page, "state", "live", within_s=BACK_WITHIN_S)
+        assert await monitor.call() == call
+        await page.locator("#trouble").wait_for(state="hidden")
+        assert time.monotonic() < until_s
         opened.forgive_breaks()
 
 

@@ -3,8 +3,8 @@
 import { token } from "./api.js";
 
 const FIRST_MS = 1_000;
-const MOST_MS = 8_000;
-const ANSWER_MS = 15_000;
+const MOST_MS = 4_000; // of pause between attempts: a network that returns is used soon
+const ANSWER_MS = 8_000; // and no attempt of before hangs on for longer
 const GATHER_MS = 2_000;
 const PATIENCE_MS = 4_000; // with a line that says nothing: it may come back by itself
 
@@ -27,6 +27,7 @@ export class Publisher {
     this.stream = null;
     this.turn = 0; // grows with each attempt: what belongs to an earlier one is passed over
     this.peer = this.session = this.timer = null;
+    addEventListener("online", () => this.#hurry());
   }
 
   /** The name of the stream stays the same until `stop`. */
@@ -53,6 +54,13 @@ export class Publisher {
     this.stream = this.name = this.timer = this.peer = this.session = null;
     if (session !== null) await discard(session);
     peer?.close();
+  }
+
+  /** A network is there, perhaps another one than before: what is not connected begins anew. */
+  #hurry() {
+    if (this.stream === null || this.peer?.connectionState === "connected") return;
+    this.failures = 0;
+    this.again();
   }
 
   #drop() {
