@@ -1,0 +1,1 @@
+"""Single streams shown live over WebRTC: drawn and encoded once, for all who watch."""
