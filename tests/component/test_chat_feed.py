@@ -78,6 +78,24 @@ async def test_each_connection_is_an_epoch_and_what_came_before_is_not_told_twic
     assert first[0].author_id == feed.hashed("ann")
 
 
+async def test_what_is_not_as_wanted_is_told_again_once_messages_come(tmp_path: Path) -> None:
+    @asynccontextmanager
+    async def connect(desk: Desk) -> AsyncGenerator[AsyncIterator[Said]]:
+        desk.degraded("not in #b")
+
+        async def run(channel: Channel[Said]) -> None:
+            await channel.send(said(1))
+            await channel.send(said(2))
+
+        async with fed("fake", run) as saying:
+            yield saying
+
+    config = ChatConfig.model_validate({"author_key": tmp_path / "authors.key"})
+    feed, reports = ChatFeed(StreamId("chat"), config, platform="fake", connect=connect), Reports()
+    assert len(await messages(feed, reports)) == 2
+    assert reports == [(HealthState.DEGRADED, "not in #b")] * 2
+
+
 async def test_the_cause_of_the_platform_is_raised_after_all_that_was_said(tmp_path: Path) -> None:
     feed = a_feed(tmp_path, [said(1), Permanent("the token was taken back")])
     got: list[Item] = []
@@ -116,7 +134,7 @@ async def test_losses_are_told_for_as_long_as_they_go_on(monkeypatch: pytest.Mon
         if state is HealthState.UP:
             over.set()
 
-    losses = Losses(StreamId("chat"), report)
+    losses = Losses(StreamId("chat"), report, recovered=lambda: report(HealthState.UP, ""))
     for why in ("unreadable", "too fast", "too fast"):
         losses.add(why)
     async with asyncio.timeout(5):

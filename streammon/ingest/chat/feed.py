@@ -61,6 +61,8 @@ class Desk:
     """An earlier connection came up: what is refused now may be accepted again later."""
     up: Callable[[], None]
     """Tell that the connection stands and would bring what is said, though nobody has yet."""
+    degraded: Callable[[str], None]
+    """Tell that it stands but not as wanted, and why: one room of several cannot be entered."""
     lost: Callable[[str], None]
     """Tell that a message could not be read, and why: without anything of its content."""
 
@@ -107,22 +109,27 @@ class ChatFeed:
     async def open(self, context: SourceContext) -> AsyncGenerator[AsyncIterator[Item]]:
         """One connection, as a new epoch. Raises `Retryable` when the platform ends it."""
         self._begin()
-        losses = Losses(self.stream, context.report)
+        standing = _Standing(context.report)
+        losses = Losses(self.stream, context.report, recovered=standing.tell)
         desk = Desk(
             context,
             worked_before=self._worked,
-            up=lambda: self._up(context.report),
+            up=lambda: self._stands(standing, ""),
+            degraded=lambda cause: self._stands(standing, cause),
             lost=losses.add,
         )
-        ended = False
+        first, ended = True, False
 
         async def messages(said: AsyncIterator[Said]) -> AsyncGenerator[Item]:
-            nonlocal ended
+            nonlocal first, ended
             async for each in said:
                 taken = self.intake.take(each, now_ns=context.clock.now_ns())
                 if isinstance(taken, ChatMessage):
                     self._worked = True
                     yield taken
+                    if first and standing.cause:
+                        standing.tell()  # whoever reads us has just called us up
+                    first = False
                 elif taken in (Refused.TOO_FAST, Refused.BAD_ID):
                     losses.add(self._why(taken))
             ended = True
@@ -141,9 +148,10 @@ class ChatFeed:
             self._ids = AuthorIds(load_key(path), platform=self._platform)
         self.intake.begin_epoch(self._ids)
 
-    def _up(self, report: Report) -> None:
+    def _stands(self, standing: _Standing, cause: str) -> None:
         self._worked = True
-        report(HealthState.UP, "")
+        standing.cause = cause
+        standing.tell()
 
     def _why(self, refused: Refused) -> str:
         if refused is Refused.TOO_FAST:
@@ -151,14 +159,26 @@ class ChatFeed:
         return "an id that is too long"
 
 
+class _Standing:
+    """How a connection stands, apart from what is lost on it."""
+
+    def __init__(self, report: Report) -> None:
+        self.cause = ""
+        self._report = report
+
+    def tell(self) -> None:
+        self._report(HealthState.DEGRADED if self.cause else HealthState.UP, self.cause)
+
+
 class Losses:
-    """Counts messages that are left out, and tells of them: `degraded` while it goes on, `up` once
-    none was for `TELL_EVERY_S`. On the event loop only.
+    """Counts messages that are left out, and tells of them: `degraded` while it goes on;
+    `recovered` is called once none was for `TELL_EVERY_S`. On the event loop only.
     """
 
-    def __init__(self, stream: StreamId, report: Report) -> None:
+    def __init__(self, stream: StreamId, report: Report, *, recovered: Callable[[], None]) -> None:
         self._stream = stream
         self._report = report
+        self._recovered = recovered
         self._counts: Counter[str] = Counter()
         self._told = 0
         self._next: asyncio.TimerHandle | None = None
@@ -178,7 +198,7 @@ class Losses:
             self._tell()
         else:
             self._next = None
-            self._report(HealthState.UP, "")
+            self._recovered()
 
     def _tell(self) -> None:
         self._told = self._counts.total()

@@ -1,0 +1,1 @@
+"""IRC: plain, and as Twitch speaks it."""
