@@ -27,14 +27,23 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests on an event loop also leave no task; the check needs the loop, so only they ask it.
 
-    Set up before the test's own fixtures, it looks after they are gone. Threads are looked for
-    once the loop is closed too, with the threads it owns.
+    Set up before the test's own fixtures, it looks after they are gone; what tests share (a
+    server of a module) is there before. Threads are looked for once the loop is closed too, with
+    the threads it owns.
     """
     first = ["leaves_no_thread_or_process", "leaves_no_task"]
     for item in items:
         if isinstance(item, pytest.Function) and item.get_closest_marker("asyncio"):
             others = [name for name in item.fixturenames if name not in first]
-            item.fixturenames[:] = [*first, *others]
+            shared = [name for name in others if _is_shared(item, name)]
+            own = [name for name in others if name not in shared]
+            item.fixturenames[:] = [*shared, *first, *own]
+
+
+def _is_shared(item: pytest.Function, name: str) -> bool:
+    """Whether a fixture outlives the test."""
+    definitions = item._fixtureinfo.name2fixturedefs.get(name, ())
+    return bool(definitions) and definitions[-1].scope != "function"
 
 
 @pytest.fixture(autouse=True)

@@ -183,7 +183,7 @@ class Synapse:
 def _write_settings(folder: Path, port: int) -> None:
     resources = [{"names": ["client"]}]
     listener = {"port": port, "bind_addresses": ["127.0.0.1"], "type": "http", "tls": False}
-    names = ("message", "joins_per_room", "admin_redaction", "third_party_invite")
+    names = ("message", "joins_per_room", "room_creation")
     limits: dict[str, object] = {f"rc_{name}": PLENTY for name in names}
     limits["rc_joins"] = {"local": PLENTY, "remote": PLENTY}
     limits["rc_login"] = {"address": PLENTY, "account": PLENTY, "failed_attempts": PLENTY}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,10 +16,15 @@ MESSAGE, ENCRYPTED = "m.room.message", "m.room.encrypted"
 POWER, CREATE = "m.room.power_levels", "m.room.create"
 SPOKEN: Final = [MESSAGE, ENCRYPTED]
 TRUST: Final = [POWER, CREATE]
+MEMBER = "m.room.member"
+"""Asked for because a server tells that we were removed only to who wants to hear of members."""
 TEXTS = frozenset({"m.text", "m.notice", "m.emote"})
 CREATORS_RULE_FROM = 12
 """From this version of rooms on their creators stand above all power levels."""
 FULL_POWER = 100
+_QUOTED = re.compile(r"<mx-reply>.*?</mx-reply>", re.DOTALL | re.IGNORECASE)
+_BREAK = re.compile(r"<(?:br|/p|/li|/h[1-6]|/tr|/blockquote)\b[^<>]{0,100}>", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]{0,4000}>")
 
 
 def room_filter(room_ids: list[str], *, most: int) -> str:
@@ -29,7 +36,8 @@ def room_filter(room_ids: list[str], *, most: int) -> str:
             "account_data": nothing,
             "room": {
                 "rooms": room_ids,
-                "timeline": {"limit": most, "types": [*SPOKEN, *TRUST]},
+                "include_leave": True,
+                "timeline": {"limit": most, "types": [*SPOKEN, *TRUST, MEMBER]},
                 "state": {"types": TRUST},
                 "ephemeral": nothing,
                 "account_data": nothing,
@@ -102,13 +110,24 @@ def said_of(event: Fields, *, room: str, trust: Trust) -> Said | None:
     sent_ms = whole_of(event.get("origin_server_ts"))
     return Said(
         author_id=sender,
-        text=_without_quote(text_of(content, "body"), content),
+        text=_shown(content),
         message_id=event_id,
         room=room,
         sent_unix_s=None if sent_ms is None else sent_ms / 1e3,
         name=sender,
         roles=trust.roles(sender),
     )
+
+
+def _shown(content: Fields) -> str:
+    """The text that people see: of the formatted body where there is one, which need not say what
+    the plain one says; without what a reply quotes.
+    """
+    formatted = text_of(content, "formatted_body")
+    if formatted and content.get("format") == "org.matrix.custom.html":
+        plain = _TAG.sub("", _BREAK.sub("\n", _QUOTED.sub("", formatted)))
+        return html.unescape(plain).strip()
+    return _without_quote(text_of(content, "body"), content)
 
 
 def _without_quote(body: str, content: Fields) -> str:

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from streammon.config import is_loopback
-from streammon.core.errors import Retryable
+from streammon.core.errors import Retryable, StreammonError
+from streammon.ingest.chat.causes import why_lost
 
 TIMEOUT_S = 10.0
 MOST_BYTES = 4 * 2**20
@@ -70,14 +71,20 @@ class Answer:
 class WebApi:
     """One platform's API with one login. On the event loop; open while its `opened` block is."""
 
-    def __init__(self, name: str, client: httpx.AsyncClient) -> None:
+    def __init__(self, name: str, client: httpx.AsyncClient, *, worked_before: bool) -> None:
         self.name = name
         self._client = client
+        self._worked = worked_before
 
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, name: str, base_url: str, *, headers: Mapping[str, str] | None = None
+        cls,
+        name: str,
+        base_url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        worked_before: bool = False,
     ) -> AsyncGenerator[WebApi]:
         """`name` is how causes call the platform; `headers` go with every question."""
         async with httpx.AsyncClient(
@@ -87,7 +94,7 @@ class WebApi:
             follow_redirects=False,
             trust_env=False,
         ) as client:
-            yield cls(name, client)
+            yield cls(name, client, worked_before=worked_before)
 
     async def ask(
         self,
@@ -103,8 +110,8 @@ class WebApi:
     ) -> Answer:
         """Ask once. `body` is sent as JSON, `form` as a form; segments of `path` are quoted.
 
-        Raises `Retryable` when there is no whole answer in time, with a cause that holds neither
-        the path nor anything that was sent.
+        Raises `Retryable` when there is no whole answer in time, `Permanent` for a certificate that
+        was never good; causes hold neither the path nor anything that was sent.
         """
         try:
             async with (
@@ -117,11 +124,22 @@ class WebApi:
         except TimeoutError:
             raise Retryable(f"{self.name} did not answer within {timeout_s:g} s") from None
         except httpx.HTTPError as error:
-            raise Retryable(f"{self.name} is away: {type(error).__name__}") from None
+            raise self._why_away(error) from None
+        self._worked = True
         if raw is None:
             raise Retryable(f"{self.name} answered with more than {most_bytes} bytes")
         lowered = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, fields_of(raw), lowered)
+
+    def _why_away(self, error: httpx.HTTPError) -> StreammonError:
+        """In words; the innermost error of a socket says most."""
+        why: StreammonError = Retryable(f"is away: {type(error).__name__}")
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, OSError):
+                why = why_lost(cause, worked_before=self._worked)
+            cause = cause.__cause__ or cause.__context__
+        return type(why)(f"{self.name}: {why}")
 
 
 async def _whole(response: httpx.Response, most_bytes: int) -> bytes | None:
