@@ -28,6 +28,7 @@ from streammon.core.types import (
     Meter,
     Modality,
     Overlay,
+    Region,
     Severity,
     StreamId,
 )
@@ -202,17 +203,12 @@ class ScriptedMonitor:
         abstained: str | None = None,
         modality: Modality = VIDEO,
         details: Mapping[str, Json] | None = None,
+        regions: Sequence[Region] = (),
     ) -> None:
-        self.hub.publish(
-            self.result(
-                stream,
-                kind,
-                confidence,
-                abstained=abstained,
-                modality=modality,
-                details=details,
-            )
+        result = self.result(
+            stream, kind, confidence, abstained=abstained, modality=modality, details=details
         )
+        self.hub.publish(replace(result, regions=tuple(regions)))
 
     def result(
         self,

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Download
 
-from streammon.core.types import AlertState
+from streammon.core.types import AlertState, Region
 from tests.browser.chromium import needs_chromium
 from tests.browser.guarded import FAKE_DEVICES, SAY_YES, becomes, chromium, guard, guarded
 from tests.browser.media_line import MediaLine
@@ -80,6 +80,41 @@ async def test_a_call_is_shown_as_calm_then_rising_then_alert_with_words_for_eac
         assert await page.evaluate("() => document.querySelector('video').srcObject") is None
 
 
+def face(x1: float, score: float | None = None) -> Region:
+    return Region(x1, 0.2, x1 + 0.2, 0.6, label="face", score=score)
+
+
+async def test_several_faces_in_one_picture_are_followed_as_people() -> None:
+    async with (
+        guarded() as (url, monitor),
+        chromium(FAKE_DEVICES, SAY_YES) as browser,
+        guard(browser, url) as opened,
+    ):
+        page = opened.page
+        people = page.locator("#checks li[data-kind=face_forgery] .people li")
+        boxes = page.locator("#faces b")
+        await page.click("#watch-camera")
+        await becomes(page, "state", "live")
+        call = await monitor.call()
+        monitor.score(call, "face_forgery", 0.1, regions=[face(0.1, 0.1)])
+        await boxes.get_by_text("Face: calm").wait_for()
+        assert await people.count() == 0
+        for shift in (0.0, 0.03, 0.06):  # they move, and are told of in another order
+            monitor.score(
+                call, "face_forgery", 0.9, regions=[face(0.6 + shift, 0.9), face(0.1 + shift, 0.2)]
+            )
+        await people.get_by_text("Person 1: 4 stretches, none looks false").wait_for()
+        await people.get_by_text("Person 2: 3 stretches, 3 of them look false").wait_for()
+        assert await boxes.all_inner_texts() == ["Person 1: 0.20", "Person 2: 0.90"]
+        marked = page.locator("#faces i:not([data-level=calm])")
+        assert await marked.all_inner_texts() == ["Person 2: 0.90"]
+        monitor.score(call, "face_forgery", None, abstained="no face in the picture")
+        await boxes.first.wait_for(state="detached")
+        monitor.score(call, "face_forgery", 0.9, regions=[face(0.64, 0.9), face(0.3, 0.1)])
+        await people.get_by_text("Person 3: 1 stretch").wait_for()
+        await page.click("#stop")
+
+
 async def test_a_sound_and_a_notification_come_only_when_asked_for() -> None:
     async with (
         guarded() as (url, monitor),
@@ -104,6 +139,43 @@ async def test_a_sound_and_a_notification_come_only_when_asked_for() -> None:
         assert heard == 3, "what it sounds like"
         await monitor.alert(call, "freeze", incident="2")
         await page.wait_for_function("heard => tones > heard", arg=heard)
+
+
+async def test_a_notification_is_shown_where_it_is_allowed() -> None:
+    async with (
+        guarded() as (url, monitor),
+        chromium(FAKE_DEVICES, SAY_YES) as browser,
+        guard(browser, url, permissions=["notifications"]) as opened,
+    ):
+        page = opened.page
+        await page.evaluate(
+            "() => { window.shown = []; const Real = Notification; window.Notification ="
+            " class extends Real { constructor(title, how) { super(title, how);"
+            " shown.push([title, how.body]); } }; }"
+        )
+        await page.check("#ask-notice")
+        await page.click("#watch-camera")
+        await becomes(page, "state", "live")
+        await monitor.alert(await monitor.call(), "voice_spoof", why=REASON)
+        await page.wait_for_function("() => shown.length === 1")
+        assert await page.evaluate("() => shown[0]") == ["Alert: voice spoof", REASON]
+        assert await page.locator("#ask-problem").inner_text() == ""
+
+
+async def test_a_notification_that_is_refused_is_said_and_the_alert_shown_all_the_same() -> None:
+    async with (
+        guarded() as (url, monitor),
+        chromium(FAKE_DEVICES, "--deny-permission-prompts") as browser,
+        guard(browser, url, permissions=["camera", "microphone"]) as opened,
+    ):
+        page = opened.page
+        await page.click("#ask-notice")
+        await page.get_by_text("does not allow notifications for this page").wait_for()
+        assert not await page.is_checked("#ask-notice")
+        await page.click("#watch-camera")
+        await becomes(page, "state", "live")
+        await monitor.alert(await monitor.call(), "voice_spoof", why=REASON)
+        await becomes(page, "level", "alert")
 
 
 async def test_the_page_fits_a_narrow_window_and_is_used_by_keyboard() -> None:

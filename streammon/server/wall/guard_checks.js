@@ -1,8 +1,9 @@
 // What each detector says of the call, gathered: how it stands, in words, with what would help.
 
 import { h, setAttribute, setChildren, setHidden, setText } from "./dom.js";
-import { ago } from "./format.js";
+import { ago, score } from "./format.js";
 import { Series } from "./history.js";
+import { nameOfPerson, People, saidOfPerson } from "./guard_people.js";
 import { adviceFor, levelWord, nameOf, settles, tally } from "./guard_words.js";
 
 const KEEP_MS = 600_000;
@@ -18,6 +19,7 @@ class Check {
   constructor({ detector, kind, modality, participant }) {
     Object.assign(this, { detector, kind, modality, participant });
     this.points = new Series(MOST_WINDOWS, KEEP_MS); // as the wall's Timeline takes them
+    this.people = new People();
     this.newest = null;
     this.scored = this.likely = this.lastsS = 0;
     this.rising = this.countedBefore = false;
@@ -28,6 +30,7 @@ class Check {
     this.at = at;
     const { confidence } = result;
     this.points.push({ at, value: confidence, flagged: result.is_ai_generated === true });
+    if (result.regions.length > 0) this.people.take(result.regions, at);
     if (confidence === null) return;
     this.scored += 1;
     const counts = confidence >= SUSPECT;
@@ -133,8 +136,8 @@ export class CheckList {
 
   #row({ check, level, name, said, advice }) {
     if (!this.rows.has(check)) {
-      const parts = { name: h("span"), level: h("span", { class: "level" }), said: h("p", { class: "muted" }), advice: h("p", { class: "advice" }) };
-      const element = h("li", { "data-kind": check.kind }, h("h4", {}, parts.name, parts.level), parts.said, parts.advice);
+      const parts = { name: h("span"), level: h("span", { class: "level" }), said: h("p", { class: "muted" }), people: h("ul", { class: "people muted" }), advice: h("p", { class: "advice" }) };
+      const element = h("li", { "data-kind": check.kind }, h("h4", {}, parts.name, parts.level), parts.said, parts.people, parts.advice);
       this.rows.set(check, { ...parts, element });
     }
     const row = this.rows.get(check);
@@ -142,10 +145,20 @@ export class CheckList {
     setText(row.name, name);
     setText(row.level, levelWord(level));
     setText(row.said, said);
+    tellPeople(row.people, check.people.seen());
     setText(row.advice, advice);
     setHidden(row.advice, advice === "");
     return row.element;
   }
+}
+
+/** A line for each person, where there is more than one. */
+function tellPeople(list, people) {
+  setHidden(list, people.length < 2);
+  if (people.length < 2) return;
+  while (list.children.length < people.length) list.append(h("li"));
+  while (list.children.length > people.length) list.lastChild.remove();
+  people.forEach((one, number) => setText(list.children[number], saidOfPerson(one)));
 }
 
 /** Boxes over the picture where the newest windows saw faces. */
@@ -153,8 +166,13 @@ export function drawFaces(layer, rows) {
   const boxes = [];
   for (const { check, level, name } of rows) {
     if (level === "unsure") continue;
-    for (const { x1, y1, x2, y2 } of check.newest?.regions ?? []) {
-      const box = h("i", { "data-level": level }, h("b", {}, `${name}: ${levelWord(level)}`));
+    if (!check.newest?.regions?.length) continue;
+    const people = check.people.seen();
+    for (const person of people) {
+      const { x1, y1, x2, y2 } = person.box;
+      const own = people.length < 2 ? `${name}: ${levelWord(level)}` : `${nameOfPerson(person)}${person.newest === null ? "" : `: ${score(person.newest)}`}`;
+      const mine = people.length > 1 && (person.newest ?? 0) < SUSPECT ? "calm" : level; // another's doing
+      const box = h("i", { "data-level": mine }, h("b", {}, own));
       Object.assign(box.style, { left: `${100 * x1}%`, top: `${100 * y1}%`, width: `${100 * (x2 - x1)}%`, height: `${100 * (y2 - y1)}%` });
       boxes.push(box);
     }
