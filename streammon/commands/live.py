@@ -26,6 +26,8 @@ from streammon.server.call_guard import CallGuard
 from streammon.server.challenging import Challenges
 from streammon.server.detecting import LIMITS, Detecting
 from streammon.server.serve import serving
+from streammon.server.watching.audience import audience
+from streammon.server.whep import Whep
 from streammon.server.whip import Whip
 from streammon.sinks.outbox import Outbox
 from streammon.sinks.websocket_hub import Hub
@@ -144,6 +146,9 @@ async def _monitor(
             if config.server.detect:
                 detecting = await stack.enter_async_context(_detecting(config, metrics))
             publishing = Whip(parts.sources, parts.entrances, token=config.server.token)
+            watching = None
+            if config.server.whep.enabled:
+                watching = await stack.enter_async_context(_watching(config, monitor, clock))
             app = build_app(
                 monitor.status,
                 hub,
@@ -151,12 +156,25 @@ async def _monitor(
                 config.server,
                 detecting=detecting,
                 publishing=publishing,
+                watching=watching,
                 challenges=Challenges(monitor.attention, clock),
                 calls=CallGuard(config, parts.entrances),
             )
             url = await stack.enter_async_context(serving(app, config.server))
             announce(url)
         yield monitor
+
+
+@asynccontextmanager
+async def _watching(
+    config: MonitorConfig, monitor: Monitor, clock: MonotonicClock
+) -> AsyncIterator[Whep]:
+    """What shows single streams live."""
+    settings, view = config.server.whep, monitor.status
+    async with audience(
+        view, monitor.attention, said_of=monitor.said_of, settings=settings, clock=clock
+    ) as viewers:
+        yield Whep(viewers, token=config.server.token)
 
 
 def _detecting(config: MonitorConfig, metrics: Metrics) -> Detecting:

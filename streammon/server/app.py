@@ -20,6 +20,7 @@ from streammon.server.detect_api import build_detect_routes
 from streammon.server.detecting import Detecting
 from streammon.server.guard import Guard
 from streammon.server.sockets import Sockets
+from streammon.server.whep import Whep
 from streammon.server.whip import Whip
 from streammon.sinks.websocket import Hub
 from streammon.telemetry.metrics import Metrics
@@ -40,14 +41,15 @@ def build_app(
     *,
     detecting: Detecting | None = None,
     publishing: Whip | None = None,
+    watching: Whep | None = None,
     challenges: Challenges | None = None,
     calls: CallGuard | None = None,
 ) -> FastAPI:
     """The ASGI application for `serving`; it asks `view` and holds no state of its own.
 
     With `detecting`, content is judged at `/detect`; with `publishing`, streams are taken at
-    `/whip`; with `challenges`, callers are verified at `/challenge`;
-    with `calls`, a person watches one at `/guard`.
+    `/whip`; with `watching`, they are shown live at `/whep`; with `challenges`, callers are
+    verified at `/challenge`; with `calls`, a person watches one at `/guard`.
     """
     app = FastAPI(
         title="streammon",
@@ -64,6 +66,8 @@ def build_app(
         app.include_router(build_detect_routes(detecting, settings.token))
     if publishing is not None:
         app.router.routes.extend(publishing.routes())
+    if watching is not None:
+        app.router.routes.extend(watching.routes())
     if challenges is not None:
         app.include_router(build_challenge_routes(challenges, view))
         app.router.routes.append(challenge_socket(challenges))

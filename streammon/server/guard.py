@@ -7,7 +7,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streammon.server import call_guard, challenge, detect_api, whip
+from streammon.server import call_guard, challenge, detect_api, whep, whip
 from streammon.server.auth import bearer_allowed, host_allowed
 from streammon.server.detecting import LIMITS
 
@@ -93,10 +93,10 @@ def _is_open(path: str) -> bool:
 
 
 def _checks_itself(path: str) -> bool:
-    """Publishers may have tokens of their own, and browsers ask first without any; a caller has
-    nothing but the link.
+    """Publishers and viewers may have tokens of their own, and browsers ask first without any; a
+    caller has nothing but the link.
     """
-    return path.startswith((whip.PREFIX, challenge.PREFIX))
+    return path.startswith((whip.PREFIX, whep.PREFIX, challenge.PREFIX))
 
 
 def _secure(headers: MutableHeaders, *, path: str) -> None:
