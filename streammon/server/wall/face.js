@@ -7,10 +7,13 @@ import { Picture } from "./picture.js";
 import { Spectrogram, levelShare, levelWords } from "./spectrogram.js";
 
 const AT_LEAST_MS = 6_000;
+const SMALL = { widthPx: 640, mostPx: 640 }; // as the server draws its JPEGs, unless set otherwise
+const LARGE = { widthPx: 640, mostPx: 1280 };
 
 export class Face {
-  constructor(id) {
+  constructor(id, { large = false } = {}) {
     this.id = id;
+    this.size = large ? LARGE : SMALL;
     this.note = h("p", { class: "face-note" });
     this.main = h("div", { class: "face" }, this.note);
     this.level = h("span", { class: "level-fill" });
@@ -33,12 +36,18 @@ export class Face {
     this.watchedAt = performance.now();
   }
 
-  draw(stream) {
-    if (stream.face !== this.kind) this.#become(stream.face);
-    if (stream.face === "video") this.part.show(stream.overlay);
+  /** `incidents`: the open ones of this stream. */
+  draw(stream, incidents) {
+    this.paint(stream, incidents);
     if (stream.face === "text") this.part.draw(stream);
     this.#drawSound(stream);
     this.tick(stream);
+  }
+
+  /** The picture alone: it may change many times a second. */
+  paint(stream, incidents) {
+    if (stream.face !== this.kind) this.#become(stream.face);
+    if (stream.face === "video") this.part.show(stream, incidents);
   }
 
   /** Says what is missing, or how old what is shown has become. */
@@ -54,7 +63,7 @@ export class Face {
   #become(kind) {
     this.kind = kind;
     this.part?.element.remove();
-    this.part = kind === "video" ? new Picture(this.id) : kind === "text" ? new ChatFace() : null;
+    this.part = kind === "video" ? new Picture(this.id, this.size) : kind === "text" ? new ChatFace() : null;
     if (this.part) this.main.prepend(this.part.element);
     this.spectrogram?.element.remove();
     this.spectrogram = null;

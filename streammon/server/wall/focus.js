@@ -16,7 +16,8 @@ export class FocusView {
   constructor(id, { store, snapshots, onClose, onStep }) {
     this.id = id;
     this.store = store;
-    this.face = new Face(id);
+    this.path = "–";
+    this.face = new Face(id, { large: true });
     this.timeline = new Timeline({ most: HISTORY_S, axes: true });
     this.legend = h("ul", { class: "legend", "aria-label": "Lines of the history" });
     this.cards = new DetectorCards();
@@ -77,7 +78,7 @@ export class FocusView {
     setText(this.cause, cause);
     setHidden(this.cause, cause === "");
     setHidden(this.clip, !stream.canClip);
-    this.face.draw(stream);
+    this.face.draw(stream, this.store.book.open(this.id));
     this.cards.draw(stream);
     this.#drawLegend(stream.kinds);
     const incidents = this.store.book.list().filter((incident) => incident.stream === this.id);
@@ -97,8 +98,15 @@ export class FocusView {
       ["epoch", String(stream.epoch)],
       ["media time", `${stream.mediaS.toFixed(1)} s`],
       ["last shown", ago(age) || "–"],
+      ["pictures", this.path],
       ...linkFacts(stream.link),
     ]);
+  }
+
+  /** How its pictures come: `path` in a word, `title` in full. */
+  say({ path, title }) {
+    this.path = title;
+    setAttribute(this.element, "data-path", path);
   }
 
   toggleFullScreen() {

@@ -9,6 +9,9 @@ import { Focus } from "./focus.js";
 import { Grid } from "./grid.js";
 import { IncidentPanel } from "./incidents.js";
 import { listenToKeys } from "./keyboard.js";
+import { Paths } from "./paths.js";
+import { PictureLine } from "./picture_line.js";
+import { Players } from "./players.js";
 import { Snapshots } from "./snapshots.js";
 import { Status } from "./status.js";
 import { Store } from "./store.js";
@@ -17,15 +20,31 @@ import { TokenPrompt } from "./token.js";
 
 const POLL_MS = 10_000;
 const TICK_MS = 1_000;
-const GATHER_MS = 120;
-const MOST_STREAMS = 200; // their names fit into one message of 16 KiB
-const LEAST_MS = 700; // between two subscriptions: the hub takes two a second
 const NARROW = matchMedia("(max-width: 1099px)");
 
 const store = new Store();
+const paths = new Paths(store);
+const players = new Players(store, {
+  onPicture: (id) => viewOf(id)?.face.paint(store.streams.get(id), store.book.open(id)),
+  onFail: (id, why) => {
+    paths.fall(id, why);
+    pictures.follow();
+  },
+  onSparse: (id) => {
+    paths.tooSparse(id);
+    pictures.follow();
+  },
+});
+const pictures = new PictureLine({
+  subprotocols,
+  store,
+  paths,
+  players,
+  wanted: () => ({ streams: wantedPictures(), large: focus.id !== null }),
+});
 const snapshots = new Snapshots(() => drawIncidents());
 const filters = new Filters(() => arrange());
-const grid = new Grid(store, { onOpen: (id) => focus.open(id), onVisible: () => pictures.want(wantedPictures()) });
+const grid = new Grid(store, { onOpen: (id) => focus.open(id), onVisible: () => pictures.follow() });
 const focus = new Focus({ store, snapshots, grid, onChange: focusChanged });
 const panel = new IncidentPanel(store, { snapshots, onOpen: (id) => focus.open(id) });
 const alarm = new Alarm(store.book, { onOpen: (id) => focus.open(id) });
@@ -43,54 +62,28 @@ const events = new Connection({
   onMessage: (data) => takeEvent(JSON.parse(data)),
   onState: (state, more) => {
     status.link(state, more);
-    if (state !== "connecting") pictures.want([]);
+    if (state !== "connecting") pictures.follow();
     if (state === "refused") prompt.ask(token() === null ? "" : "The monitor refused this token.");
   },
 });
-
-/** The connection for overlays and meters: open only while something is looked at. */
-const pictures = {
-  wanted: [],
-  next: [],
-  timer: null,
-  askedAt: -Infinity,
-  connection: new Connection({
-    subprotocols,
-    onMessage: (data) => {
-      if (typeof data !== "string") store.takeOverlay(data);
-      else takePicture(JSON.parse(data));
-    },
-    onState: () => {},
-  }),
-  /** Follows after a moment: going from the grid to one stream is one change, not three. */
-  want(streams) {
-    this.next = [...streams].sort();
-    const restMs = this.askedAt + LEAST_MS - performance.now();
-    this.timer ??= setTimeout(() => this.apply(), Math.max(GATHER_MS, restMs));
-  },
-  apply() {
-    this.timer = null;
-    const same = this.next.join("\n") === this.wanted.join("\n");
-    this.wanted = this.next;
-    if (this.wanted.length === 0) this.connection.stop();
-    else if (this.connection.socket === null) this.connection.start();
-    else if (!same) this.subscribe();
-  },
-  subscribe() {
-    this.askedAt = performance.now();
-    const streams = this.wanted.slice(0, MOST_STREAMS);
-    this.connection.send({ type: "subscribe", streams, events: ["overlay", "meter"], alerts_after: null, recent_alerts: 0 });
-  },
-};
 
 function wantedPictures() {
   if (document.hidden || document.documentElement.dataset.link !== "live") return [];
   return focus.id === null ? grid.visible : [focus.id];
 }
 
-function takePicture(message) {
-  if (message.type === "hello") pictures.subscribe();
-  else store.take(message);
+/** What shows this stream now: the large view, or its tile. */
+function viewOf(id) {
+  if (focus.id !== null) return focus.id === id ? focus.view : undefined;
+  return grid.tiles.get(id);
+}
+
+function sayPaths() {
+  for (const id of wantedPictures()) {
+    const codec = players.codec(id);
+    const { path, title } = paths.of(id);
+    if (store.streams.get(id)?.face === "video") viewOf(id)?.say({ path, title: codec ? `${title} (${codec})` : title });
+  }
 }
 
 function takeEvent(message) {
@@ -120,7 +113,7 @@ async function greet(hello) {
   status.link("live");
   drawIncidents();
   openFromAddress();
-  pictures.want(wantedPictures());
+  pictures.follow();
 }
 
 /** `#stream=name` in the address opens that stream. */
@@ -181,7 +174,9 @@ function arrange() {
 }
 
 function tick() {
+  pictures.follow(); // who has an open incident comes first
   if (document.hidden) return;
+  sayPaths();
   if (focus.id === null) grid.tick();
   else focus.view.draw();
   panel.draw(filters);
@@ -190,7 +185,7 @@ function tick() {
 function focusChanged() {
   const fragment = focus.id === null ? "" : `#stream=${encodeURIComponent(focus.id)}`;
   history.replaceState(null, "", location.pathname + location.search + fragment);
-  pictures.want(wantedPictures());
+  pictures.follow();
   if (NARROW.matches) showIncidents(false);
 }
 
@@ -244,7 +239,7 @@ byId("help-open").addEventListener("click", () => byId("help").showModal());
 byId("incidents-toggle").addEventListener("click", () => showIncidents(!incidentsShown()));
 byId("incidents-close").addEventListener("click", () => showIncidents(false));
 document.addEventListener("visibilitychange", () => {
-  pictures.want(wantedPictures());
+  pictures.follow();
   tick();
 });
 NARROW.addEventListener("change", () => showIncidents(!NARROW.matches));

@@ -4,6 +4,7 @@
 
 import { IncidentBook } from "./book.js";
 import { Series } from "./history.js";
+import { Said } from "./said.js";
 
 const KEEP_MS = 300_000;
 const MOST_COLUMNS = 400;
@@ -19,7 +20,8 @@ class Stream {
     this.epoch = 0;
     this.mediaS = 0;
     this.canClip = false;
-    this.overlay = null; // { header, blob, at }
+    this.overlay = null; // { header, blob, at } of a JPEG, { header, frame, at } of a decoded picture
+    this.said = new Said();
     this.overlayEveryMs = 1_000;
     this.scores = new Map(); // detector and modality -> { result, at }
     this.histories = new Map(); // kind, modality and participant -> { kind, points: Series }
@@ -140,26 +142,40 @@ export class Store {
     return undefined;
   }
 
-  /** One binary message: header length, header, JPEG. */
-  takeOverlay(buffer) {
-    const view = new DataView(buffer);
-    const length = view.getUint32(0);
-    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-    const stream = this.stream(header.stream);
+  /** A JPEG that the server drew. */
+  takeOverlay(header, jpeg) {
+    this.#show(header.stream, { header, blob: new Blob([jpeg], { type: header.content_type }) });
+    this.touch(header.stream);
+  }
+
+  /** A picture that was decoded here; its frame is closed with the next one. */
+  takeFrame(id, { frame, epoch, mediaS }) {
+    this.dropFrame(id);
+    this.#show(id, { header: { epoch, media_s: mediaS }, frame });
+  }
+
+  /** Gives the memory of a decoded picture back: it stays where it was drawn. */
+  dropFrame(id) {
+    const overlay = this.streams.get(id)?.overlay;
+    overlay?.frame?.close();
+    if (overlay?.frame) overlay.frame = null;
+  }
+
+  #show(id, overlay) {
+    const stream = this.stream(id);
     const at = performance.now();
     if (stream.overlay) {
       const gapMs = Math.min(at - stream.overlay.at, 20_000);
       stream.overlayEveryMs += 0.2 * (gapMs - stream.overlayEveryMs);
     }
-    const blob = new Blob([new Uint8Array(buffer, 4 + length)], { type: header.content_type });
-    stream.overlay = { header, blob, at };
-    stream.epoch = header.epoch;
-    stream.mediaS = header.media_s;
-    this.touch(header.stream);
+    stream.overlay = { ...overlay, at };
+    stream.epoch = overlay.header.epoch;
+    stream.mediaS = overlay.header.media_s;
   }
 }
 
 function takeResult(stream, result, at) {
+  stream.said.take(result);
   const voice = `${result.detector} ${result.modality} ${result.participant}`;
   setNewest(stream.scores, voice, { result, at });
   const line = `${result.kind} ${result.modality} ${result.participant}`;

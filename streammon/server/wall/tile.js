@@ -19,6 +19,7 @@ export class Tile {
     this.stateIcon = icon("starting");
     this.stateText = h("span");
     this.state = h("span", { class: "state" }, this.stateIcon, this.stateText);
+    this.path = h("span", { class: "path" });
     this.age = h("span", { class: "age" });
     this.cause = h("p", { class: "cause", hidden: true });
     this.alarmIcon = icon("critical");
@@ -28,7 +29,7 @@ export class Tile {
     this.element = h(
       "article",
       { class: "tile", "data-stream": id },
-      h("header", {}, h("h2", {}, this.button), this.alarm, this.state, this.age),
+      h("header", {}, h("h2", {}, this.button), this.alarm, this.state, this.path, this.age),
       this.face.element,
       this.cause,
       this.timeline.element,
@@ -46,7 +47,7 @@ export class Tile {
     this.#drawAlarm(incidents);
     setAttribute(this.button, "aria-label", describe(stream, incidents));
     if (!this.visible) return;
-    this.face.draw(stream);
+    this.face.draw(stream, incidents);
     this.scores.draw(stream);
     this.tick(stream);
   }
@@ -57,6 +58,13 @@ export class Tile {
     const { age } = this.face.tick(stream);
     setText(this.age, ago(age));
     this.timeline.draw(stream.histories);
+  }
+
+  /** How its pictures come: `path` in a word, `title` in full. */
+  say({ path, title }) {
+    setText(this.path, path);
+    setAttribute(this.path, "title", title);
+    setAttribute(this.element, "data-path", path);
   }
 
   #drawAlarm(incidents) {
