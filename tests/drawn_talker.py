@@ -58,14 +58,14 @@ def talker(
         yield a_frame(seq, media_s=media_s, image_rgb=np.hstack(pictures))
 
 
-def write_film(path: Path, *, late_s: float = 0.0, fps: int = 25) -> None:
+def write_film(path: Path, *, late_s: float = 0.0, fps: int = 25, faces: int = 1) -> None:
     """The talker as H.264 and AAC, as a camera would send it."""
-    items = list(talker(late_s=late_s, rate=fps))
+    items = list(talker(late_s=late_s, rate=fps, faces=faces))
     pcm = np.concatenate([item.pcm for item in items if isinstance(item, AudioChunk)])
     with av.open(str(path), "w") as output:
         video = output.add_stream("libx264", rate=fps, options={"preset": "veryfast"})
-        video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
-        video.bit_rate = 200_000
+        video.width, video.height, video.pix_fmt = 320 * faces, 180, "yuv420p"
+        video.bit_rate = 200_000 * faces
         sound = output.add_stream("aac", rate=RATE_HZ, layout="mono")
         for number, item in enumerate(one for one in items if isinstance(one, VideoFrame)):
             frame = av.VideoFrame.from_ndarray(item.image_rgb, format="rgb24")

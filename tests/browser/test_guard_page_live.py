@@ -13,6 +13,7 @@ from playwright.async_api import Page
 
 from tests.browser.chromium import needs_chromium
 from tests.browser.guarded import becomes, chromium, guard
+from tests.drawn_talker import write_film
 from tests.e2e.program import Program, streammon
 
 pytestmark = [pytest.mark.browser, needs_chromium]
@@ -32,10 +33,14 @@ def program(tmp_path: Path) -> Iterator[Program]:
 
 async def share(page: Page, name: str) -> None:
     """Share a recording of the demo; returns once the monitor judges what it hears."""
-    await page.locator("#watch-file:enabled").wait_for(state="attached", timeout=60_000)
-    await page.set_input_files("#watch-file", str(files("streammon.demo") / name))
-    await becomes(page, "state", "live", within_s=60)
+    await share_file(page, Path(str(files("streammon.demo") / name)))
     await page.locator("#checks li[data-kind=voice_spoof]").wait_for(timeout=60_000)
+
+
+async def share_file(page: Page, path: Path) -> None:
+    await page.locator("#watch-file:enabled").wait_for(state="attached", timeout=60_000)
+    await page.set_input_files("#watch-file", str(path))
+    await becomes(page, "state", "live", within_s=60)
 
 
 @pytest.mark.timeout(150)
@@ -78,3 +83,25 @@ async def test_a_clean_recording_stays_without_an_alert(program: Program) -> Non
         await becomes(page, "state", "over")
         opened.problems[:] = [one for one in opened.problems if "503" not in one]  # not yet ready
         assert "No alert was raised" in await page.locator("#verdict-why").inner_text()
+
+
+@pytest.mark.timeout(150)
+async def test_two_faces_in_a_shared_picture_are_people_with_a_line_each(
+    program: Program, tmp_path: Path
+) -> None:
+    film = tmp_path / "two.mp4"
+    await asyncio.to_thread(write_film, film, faces=2)
+    url = await asyncio.to_thread(program.url)
+    async with chromium() as browser, guard(browser, f"{url}/") as opened:
+        page = opened.page
+        await share_file(page, film)
+        people = page.locator("#checks li[data-kind=face_forgery] .people li")
+        await people.nth(1).wait_for(timeout=60_000)
+        assert [text.partition(":")[0] for text in await people.all_inner_texts()] == [
+            "Person 1",
+            "Person 2",
+        ]
+        assert await page.locator("#faces b").count() == 2
+        await page.click("#stop")
+        await becomes(page, "state", "over")
+        opened.problems[:] = [one for one in opened.problems if "503" not in one]  # not yet ready

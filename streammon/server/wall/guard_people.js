@@ -26,7 +26,8 @@ export class People {
       matched.set(box, one);
       free.delete(one);
     }
-    for (const box of regions) this.#see(matched.get(box) ?? this.#meet(), box, at);
+    const inOrder = [...regions].sort((a, b) => a.x1 - b.x1); // newcomers are numbered as they sit
+    for (const box of inOrder) this.#see(matched.get(box) ?? this.#meet(), box, at);
   }
 
   /** Those of the newest window, from left to right. */
