@@ -10,6 +10,7 @@ from streammon.core.types import Alert, HealthState, Outgoing, Overlay, StreamId
 from streammon.flow.channel import Channel, ChannelClosed, WhenFull
 from streammon.flow.supervise import Report, keep_running
 from streammon.sinks.outbox import Outbox, pump
+from streammon.sinks.outbox_post import Post, PostalSink
 from streammon.sinks.websocket_hub import Hub, Live
 from streammon.telemetry.metrics import Metrics
 
@@ -36,7 +37,7 @@ class Outlet:
         metrics: Metrics,
     ) -> None:
         self.sink = sink
-        self.durable = isinstance(sink, DurableSink)
+        self.durable = isinstance(sink, DurableSink | PostalSink)
         self.events: Channel[Outgoing] = Channel(
             f"sink:{sink.name}", CAPACITY, WhenFull.DROP_OLDEST
         )
@@ -62,7 +63,9 @@ class Outlet:
     async def _serve(self) -> None:
         async with self.sink:
             self._report(HealthState.UP, "")
-            if isinstance(self.sink, DurableSink):
+            if isinstance(self.sink, PostalSink):
+                await self._deliver_and_post(self.sink)
+            elif isinstance(self.sink, DurableSink):
                 await self._deliver_and_pump(self.sink)
             else:
                 await self._deliver()
@@ -77,6 +80,17 @@ class Outlet:
             await self._deliver()
             await self._until_accepted(name)
             pumping.cancel()
+
+    async def _deliver_and_post(self, sink: PostalSink) -> None:
+        """The same where alerts are posted one by one; what waits for its next try stays there."""
+        name = self.sink.name
+        post = Post(self._outbox, name, sink, clock=self._clock, report=self._report)
+        async with asyncio.TaskGroup() as group:
+            posting = group.create_task(post.run())
+            await self._deliver()
+            while not post.resting:
+                await self._clock.sleep(ACCEPTED_CHECK_S)
+            posting.cancel()
 
     async def _until_accepted(self, name: str) -> None:
         """Until the sink has accepted every alert there is."""

@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Collection, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,7 +20,7 @@ from typing import Any, Self, TypeVar
 from streammon.config import OutboxConfig
 from streammon.core.errors import Permanent, Retryable
 from streammon.core.ports import Clock, DurableSink, StoredAlert
-from streammon.core.types import HealthState
+from streammon.core.types import HealthState, StreamId
 from streammon.flow.channel import Channel, WhenFull
 from streammon.flow.supervise import Backoff, Report
 from streammon.sinks.outbox_store import MEMORY, AlertRow, NewAlert, OutboxStore
@@ -131,21 +132,21 @@ class Outbox:
 
         Join before the first `append` whose alert the consumer must see.
         """
-        return await self._change(lambda store: store.join(consumer))
+        return await self.change(lambda store: store.join(consumer))
 
     async def keep_only(self, consumers: Collection[str]) -> None:
         """Forget consumers of earlier runs that are no longer configured: they hold rows back."""
-        gone = await self._change(lambda store: store.keep_only(list(consumers)))
+        gone = await self.change(lambda store: store.keep_only(list(consumers)))
         for name, count in gone.items():
             log.warning("outbox_consumer_forgotten", extra={"consumer": name, "unaccepted": count})
 
     async def read(self, consumer: str, limit: int) -> list[StoredAlert]:
         """The oldest alerts that the consumer has not accepted, in order."""
-        return await self._read(lambda store: store.after(store.acked(consumer), limit))
+        return await self.look(lambda store: store.after(store.acked(consumer), limit))
 
     async def ack(self, consumer: str, seq: int) -> None:
         """The consumer has accepted everything up to `seq`."""
-        await self._change(lambda store: store.ack(consumer, seq))
+        await self.change(lambda store: store.ack(consumer, seq))
 
     async def after(self, mark: int | str, limit: int) -> list[StoredAlert]:
         """The alerts that follow a number or an alert's id, in order.
@@ -159,7 +160,7 @@ class Outbox:
                 raise LookupError("no alert with that id is kept")
             return store.after(seq, limit)
 
-        return await self._read(found)
+        return await self.look(found)
 
     async def position(self, mark: int | str) -> int | None:
         """The number to resume after; `None` when what followed `mark` is gone or unknown."""
@@ -169,11 +170,11 @@ class Outbox:
             kept = seq is not None and store.oldest_seq() - 1 <= seq <= store.last_seq
             return seq if kept else None
 
-        return await self._read(found)
+        return await self.look(found)
 
     async def recent(self, limit: int) -> list[StoredAlert]:
         """The newest alerts, oldest of them first."""
-        return await self._read(lambda store: store.recent(limit))
+        return await self.look(lambda store: store.recent(limit))
 
     async def grown_beyond(self, seq: int) -> None:
         """Wait until an alert with a number above `seq` is durable."""
@@ -185,11 +186,19 @@ class Outbox:
         while min(self._stats.cursors.values(), default=self.last_seq) < self.last_seq:
             await self._turned.wait()
 
-    async def _change(self, change: Callable[[OutboxStore], T]) -> T:
+    async def changed_outside(self, known: int) -> int:
+        """Wait until another process has changed letters since `stats().outside` was `known`."""
+        while self._stats.outside == known:
+            await self._turned.wait()
+        return self._stats.outside
+
+    async def change(self, change: Callable[[OutboxStore], T]) -> T:
+        """Do it on the thread, inside the next commit; its answer once that is durable."""
         answer: T = await self._ask(change=change)
         return answer
 
-    async def _read(self, read: Callable[[OutboxStore], T]) -> T:
+    async def look(self, read: Callable[[OutboxStore], T]) -> T:
+        """Read on the thread, after what was asked before."""
         answer: T = await self._ask(read=read)
         return answer
 
@@ -241,22 +250,53 @@ async def pump(
     """Give `sink` every alert in order, for ever; what it accepted is not offered again.
 
     `Retryable` reports retrying and offers the same alerts after a pause; `Permanent` leaves.
-    May be cancelled at any point: what was in flight is offered again by the next run.
+    Dead letters that a person sends again are offered between the others. May be cancelled at
+    any point: what was in flight is offered again by the next run.
     """
     ahead: Channel[list[StoredAlert]] = Channel(f"{consumer}.alerts", 4, WhenFull.BLOCK)
+    turn = asyncio.Lock()
     failure: Permanent | None = None
+
+    async def offer(alerts: Sequence[StoredAlert]) -> None:
+        async with turn:
+            await _offer(
+                outbox, alerts, sink, consumer, clock=clock, report=report, backoff=backoff
+            )
+
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_read_ahead(outbox, consumer, ahead), name=f"{consumer}:read")
+            group.create_task(_offer_letters(outbox, consumer, offer), name=f"{consumer}:again")
             async for alerts in ahead:
                 while len(ahead) and len(alerts) < PUMP_ROWS:
                     alerts = alerts + await ahead.recv()
-                await _offer(alerts, sink, consumer, clock=clock, report=report, backoff=backoff)
+                await offer(alerts)
                 await outbox.ack(consumer, alerts[-1].seq)
     except* Permanent as permanent:
         (failure, *_) = (each for each in permanent.exceptions if isinstance(each, Permanent))
     if failure is not None:
         raise failure
+
+
+async def _offer_letters(
+    outbox: Outbox, consumer: str, offer: Callable[[Sequence[StoredAlert]], Awaitable[None]]
+) -> None:
+    """What a person sends again, whenever that is."""
+    while True:
+        known = outbox.stats().outside
+        for stream in await outbox.look(lambda store: store.letters.streams(consumer)):
+            await _offer_stream(outbox, consumer, stream, offer)
+        await outbox.changed_outside(known)
+
+
+async def _offer_stream(
+    outbox: Outbox, consumer: str, stream: StreamId, offer: Callable[..., Awaitable[None]]
+) -> None:
+    letters = await outbox.look(lambda store: store.letters.of(consumer, stream, PUMP_ROWS))
+    if letters:
+        alerts = [letter.alert for letter in letters]
+        await offer(alerts)
+        await outbox.change(lambda store: store.letters.done(consumer, alerts))
 
 
 async def _read_ahead(outbox: Outbox, consumer: str, ahead: Channel[list[StoredAlert]]) -> None:
@@ -273,6 +313,7 @@ async def _read_ahead(outbox: Outbox, consumer: str, ahead: Channel[list[StoredA
 
 
 async def _offer(
+    outbox: Outbox,
     alerts: Sequence[StoredAlert],
     sink: DurableSink,
     name: str,
@@ -288,9 +329,23 @@ async def _offer(
             await sink.deliver_alerts(alerts)
             break
         except Retryable as error:
-            log.warning("sink_retrying", extra={"sink": name, "cause": str(error)})
-            report(HealthState.RETRYING, str(error))
-        await clock.sleep(backoff.delay_s(attempt))
+            cause = str(error)
+        log.warning("sink_retrying", extra={"sink": name, "cause": cause})
+        report(HealthState.RETRYING, cause)
+        delay_s = backoff.delay_s(attempt)
         attempt += 1
+        await _note(outbox, name, tries=attempt, after_s=delay_s, error=cause)
+        await clock.sleep(delay_s)
     if attempt:
+        await _note(outbox, name, tries=0, after_s=None, error="")
         report(HealthState.UP, "")
+
+
+async def _note(
+    outbox: Outbox, name: str, *, tries: int, after_s: float | None, error: str
+) -> None:
+    """For `streammon outbox list`."""
+    at = None if after_s is None else time.time() + after_s
+    await outbox.change(
+        lambda store: store.letters.note(name, tries=tries, next_try_at=at, error=error)
+    )

@@ -1,5 +1,8 @@
 """The outbox's SQLite file: plain synchronous code that one thread calls.
 
+One process at a time owns it, by the lock file beside it; a command may look and change letters
+meanwhile (`outbox_beside`), but never the alerts.
+
 Alerts are numbered without holes from 1. Each consumer has a cursor: the number up to which it
 has accepted everything. Age is counted in `lived_s`, seconds during which some process had the
 file open, so that neither a set clock nor a long power cut makes alerts old.
@@ -19,9 +22,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from filelock import FileLock, Timeout
+
 from streammon.core.errors import Permanent, Retryable
 from streammon.core.ports import StoredAlert
 from streammon.core.types import StreamId
+from streammon.sinks.outbox_letters import Letters, prepare
 
 log = logging.getLogger(__name__)
 
@@ -44,21 +50,11 @@ CREATE TABLE IF NOT EXISTS alerts (
 CREATE TABLE IF NOT EXISTS consumers (
     name TEXT PRIMARY KEY, acked INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS dead_letters (
-    consumer TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    alert_id TEXT NOT NULL,
-    stream TEXT NOT NULL,
-    body BLOB NOT NULL,
-    PRIMARY KEY (consumer, seq)
-);
 """
 _AFTER = "SELECT seq, alert_id, stream, body FROM alerts WHERE seq > ? ORDER BY seq LIMIT ?"
 _NEWEST = "SELECT seq, alert_id, stream, body FROM alerts ORDER BY seq DESC LIMIT ?"
-_BURY = (
-    "INSERT OR IGNORE INTO dead_letters "
-    "SELECT ?, seq, alert_id, stream, body FROM alerts WHERE seq > ? AND seq <= ?"
-)
+BUSY_S = 2.0
+"""How long a change waits for a command that is changing letters."""
 
 
 class AlertRow(Protocol):
@@ -95,17 +91,19 @@ class OutboxStore:
         Raises `Permanent` when another process has it, `Retryable` when the disk refuses, and
         `sqlite3.DatabaseError` when the file is damaged.
         """
-        if path != MEMORY:
-            _private_file(Path(path))
+        self._lock = None if path == MEMORY else _lock(Path(path))
         self.rows = self.bytes = self.last_seq = 0
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+        self._db = sqlite3.connect(
+            path, isolation_level=None, timeout=BUSY_S, check_same_thread=False
+        )
+        self.letters = Letters(self._db)
         try:
             self._prepare(power_safe)
         except sqlite3.OperationalError as error:
-            self._db.close()
+            self.close()
             raise _refusal(path, error) from error
         except (sqlite3.DatabaseError, Permanent):
-            self._db.close()
+            self.close()
             raise
         self.session = str(self._meta("session"))
         self.lived_s = float(self._meta("lived_s"))
@@ -114,8 +112,9 @@ class OutboxStore:
 
     def _prepare(self, power_safe: bool) -> None:
         db = self._db
-        _open_for_us_alone(db, power_safe)
+        _open(db, power_safe)
         with self.transaction():
+            prepare(db)
             last, lived_s = db.execute(
                 "SELECT coalesce(max(seq), 0), coalesce(max(stored_lived_s), 0.0) FROM alerts"
             ).fetchone()
@@ -169,11 +168,11 @@ class OutboxStore:
 
     def keep_only(self, consumers: Sequence[str]) -> dict[str, int]:
         """Forget all others. Returns, for each one forgotten, how many it had not accepted."""
-        cursors = self.cursors()
-        gone = {
-            name: self.last_seq - acked for name, acked in cursors.items() if name not in consumers
-        }
-        self._db.executemany("DELETE FROM consumers WHERE name = ?", [(name,) for name in gone])
+        gone = {}
+        for name, acked in self.cursors().items():
+            if name not in consumers:
+                self._db.execute("DELETE FROM consumers WHERE name = ?", (name,))
+                gone[name] = self.last_seq - acked + self.letters.forget(name)
         return gone
 
     def acked(self, consumer: str) -> int:
@@ -214,10 +213,10 @@ class OutboxStore:
         return self.last_seq + 1 if found is None else int(found)
 
     def oldest_unacked_s(self) -> float:
-        """Age of the oldest alert that some consumer has not accepted; 0 when there is none."""
+        """Age of the oldest alert that some consumer is not done with; 0 when there is none."""
         found = self._db.execute(
-            "SELECT stored_lived_s FROM alerts WHERE seq > (SELECT min(acked) FROM consumers) "
-            "ORDER BY seq LIMIT 1"
+            "SELECT stored_lived_s FROM alerts WHERE seq > ? ORDER BY seq LIMIT 1",
+            (min(self.letters.settled(self.cursors()).values(), default=self.last_seq),),
         ).fetchone()
         return 0.0 if found is None else max(0.0, self.lived_s - found[0])
 
@@ -226,7 +225,7 @@ class OutboxStore:
 
         With `None` age does not matter. Returns how many of at most `PRUNE_ROWS` went.
         """
-        settled = min(self.cursors().values(), default=self.last_seq)
+        settled = min(self.letters.settled(self.cursors()).values(), default=self.last_seq)
         born_s = self.lived_s + 1.0 if kept_s is None else self.lived_s - kept_s
         rows = self._db.execute(
             "SELECT seq, length(body) + length(alert_id) + length(stream) + ? FROM alerts "
@@ -243,32 +242,29 @@ class OutboxStore:
     def expire(self, consumer: str, *, most_age_s: float) -> int:
         """Move what the consumer has not accepted for so long to its dead letters.
 
-        Returns how many of at most `PRUNE_ROWS` went.
+        Returns how many of at most `PRUNE_ROWS` went, and as many letters.
         """
-        acked = self.acked(consumer)
-        (last, count) = self._db.execute(
-            "SELECT max(seq), count(*) FROM (SELECT seq FROM alerts "
-            "WHERE seq > ? AND stored_lived_s < ? ORDER BY seq LIMIT ?)",
-            (acked, self.lived_s - most_age_s, PRUNE_ROWS),
-        ).fetchone()
-        if count:
-            self._db.execute(_BURY, (consumer, acked, last))
-            self.ack(consumer, last)
-        return int(count)
-
-    def bound_dead_letters(self, most_rows: int) -> int:
-        """Delete the oldest dead letters above `most_rows`. Returns how many went."""
-        return self._db.execute(
-            "DELETE FROM dead_letters WHERE (consumer, seq) IN (SELECT consumer, seq "
-            "FROM dead_letters ORDER BY seq DESC LIMIT -1 OFFSET ?)",
-            (most_rows,),
-        ).rowcount
+        last, count = self.letters.expire(
+            consumer,
+            acked=self.acked(consumer),
+            born_before_s=self.lived_s - most_age_s,
+            limit=PRUNE_ROWS,
+            error=f"not accepted within {most_age_s / 3600:g} h",
+        )
+        self.ack(consumer, last)
+        return count
 
     def save_lived(self) -> None:
         self._set_meta("lived_s", self.lived_s)
 
+    def changed_outside(self) -> int:
+        """Another number whenever another process has changed the file."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
     def close(self) -> None:
         self._db.close()
+        if self._lock is not None:
+            self._lock.release()
 
     def _alerts(self, query: str, *parameters: int) -> list[StoredAlert]:
         return [
@@ -301,9 +297,8 @@ def open_store(path: Path | str, *, power_safe: bool) -> tuple[OutboxStore, str]
         return OutboxStore(path, power_safe=power_safe), cause
 
 
-def _open_for_us_alone(db: sqlite3.Connection, power_safe: bool) -> None:
-    """Lock the file, check it and make its tables."""
-    db.execute("PRAGMA locking_mode = EXCLUSIVE")
+def _open(db: sqlite3.Connection, power_safe: bool) -> None:
+    """Check the file and make its tables."""
     db.execute("PRAGMA journal_mode = WAL")
     db.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
     db.execute("PRAGMA journal_size_limit = 16777216")
@@ -322,25 +317,38 @@ def _refusal(path: Path | str, error: sqlite3.OperationalError) -> Permanent | R
     """What a file that could not be opened means."""
     code = error.sqlite_errorcode & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return Permanent(
-            f"the outbox {path} is in use by another process: stop that one, or give this "
-            "monitor an `outbox.path` of its own"
-        )
+        return Permanent(_in_use(path))
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return Permanent(f"the outbox {path} cannot be written: {error}")
     return Retryable(f"the outbox {path} cannot be opened: {error}")
 
 
-def _private_file(path: Path) -> None:
-    """Make the file, readable by its owner alone, if there is none."""
+def _in_use(path: Path | str) -> str:
+    return (
+        f"the outbox {path} is in use by another process: stop that one, or give this monitor "
+        "an `outbox.path` of its own"
+    )
+
+
+def _lock(path: Path) -> FileLock:
+    """Own the file, which is made, readable by its owner alone, if there is none.
+
+    The lock stands beside it: a killed process leaves it free.
+    """
+    lock = FileLock(f"{path}.lock", mode=0o600, thread_local=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except Timeout:
+        raise Permanent(_in_use(path)) from None
     except OSError as error:
+        lock.release()
         cause = f"the outbox {path} cannot be made: {error.strerror}"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO):
             raise Retryable(cause) from error
         raise Permanent(f"{cause}; give `outbox.path` a place that can be written") from error
+    return lock
 
 
 def _set_aside(path: Path) -> Path:

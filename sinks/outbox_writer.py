@@ -47,6 +47,8 @@ class OutboxStats:
     """Alerts moved there since the outbox was opened."""
     trouble: str = ""
     """Why `append` waits; empty when it does not."""
+    outside: int = 0
+    """Another number whenever another process has changed letters."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -222,7 +224,7 @@ class Writer:
                 )
                 log.error("outbox_dead_letters", extra={"consumer": consumer, "count": moved})
                 self._notices.append((HealthState.DEGRADED, cause))
-        deleted = store.bound_dead_letters(DEAD_LETTER_ROWS)
+        deleted = store.letters.bound_dead(DEAD_LETTER_ROWS)
         if deleted:
             log.error("outbox_dead_letters_deleted", extra={"count": deleted})
         store.prune(kept_s=self._kept_s)
@@ -231,8 +233,8 @@ class Writer:
             store.save_lived()
 
     def _why_full(self, store: OutboxStore) -> str:
-        cursors = store.cursors()
-        slowest = min(cursors, key=lambda name: cursors[name])
+        done = store.letters.settled(store.cursors())
+        slowest = min(done, key=lambda name: done[name])
         return (
             f"the outbox is full ({self._settings.max_mb} MB): alerts wait until {slowest} "
             "accepts what is stored"
@@ -257,6 +259,7 @@ class Writer:
             cursors=MappingProxyType(store.cursors()),
             dead_letters=self._dead_letters,
             trouble=self._trouble,
+            outside=store.changed_outside(),
         )
 
 

@@ -28,6 +28,7 @@ from streammon.core.types import (
     StreamId,
 )
 from streammon.registry import SINKS, adapter_class, known
+from streammon.sinks.outbox_post import PostalSink
 from streammon.sinks.wire import dumps, to_wire
 from tests.answering import Answer, answering
 from tests.fakes import CAM, a_result
@@ -126,6 +127,17 @@ def case(
                 build("verdict_webhook", url=http_peer, **calls),
                 build("verdict_webhook", url=f"http://127.0.0.1:1/?key={SECRET}", **calls),
             )
+        case "moderation":
+            return SinkCase(
+                build("moderation", path=tmp_path / "moderation.db"),
+                build("moderation", path="/dev/null/none/moderation.db"),
+            )
+        case "webhook":
+            inside = {"allow_private": True}
+            return SinkCase(
+                build("webhook", url=http_peer, **inside),
+                build("webhook", url=f"http://127.0.0.1:1/?key={SECRET}", **inside),
+            )
         case "console":
             return SinkCase(build("console"), build("console"))
         case other:
@@ -138,6 +150,8 @@ KINDS = (
     pytest.param("kafka", marks=pytest.mark.kafka),
     "jsonl",
     "verdict_webhook",
+    "webhook",
+    "moderation",
     "console",
 )
 each_with_a_peer = pytest.mark.parametrize("case", KINDS[:-1], indirect=True)
@@ -151,6 +165,9 @@ async def deliver(sink: Sink) -> None:
             await sink.deliver(item)
     if isinstance(sink, DurableSink):
         await sink.deliver_alerts(STORED)
+    if isinstance(sink, PostalSink):
+        for alert in STORED:
+            await sink.post(alert)
 
 
 def test_every_sink_has_a_case() -> None:
@@ -168,9 +185,9 @@ def test_a_sink_says_what_it_wants_without_being_entered(case: SinkCase) -> None
     assert sink.name.startswith("my_")
     wanted = [sink.wants(item) for item in EVENTS]
     assert all(isinstance(answer, bool) for answer in wanted)
-    takes_alerts = isinstance(sink, DurableSink) or sink.wants(ALERT)
-    assert takes_alerts, "a way out that leaves out alerts"
-    assert not (isinstance(sink, DurableSink) and sink.wants(ALERT)), "it would get each twice"
+    by_outbox = isinstance(sink, DurableSink | PostalSink)
+    assert by_outbox or sink.wants(ALERT), "a way out that leaves out alerts"
+    assert not (by_outbox and sink.wants(ALERT)), "it would get each twice"
 
 
 @each_sink

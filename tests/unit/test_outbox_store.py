@@ -92,8 +92,8 @@ def test_what_a_dead_consumer_never_took_goes_to_its_dead_letters() -> None:
         assert store.expire("dead", most_age_s=50.0) == 1
         assert store.expire("dead", most_age_s=50.0) == 0
         assert store.acked("dead") == 1
-        assert store.bound_dead_letters(1) == 0
-        assert store.bound_dead_letters(0) == 1
+        assert store.letters.bound_dead(1) == 0
+        assert store.letters.bound_dead(0) == 1
     store.close()
 
 
