@@ -6,11 +6,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 MINE := tests $(wildcard benchmarks) $(wildcard training)
 BENCHMARKS := $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py 2>/dev/null)))
 
-# What the tests want from Debian: an RTSP server to be killed, a Redis too, a browser, and sound
-# cards made of a file or a PulseAudio daemon (PyAudio is built against portaudio19-dev).
+# What the tests want from Debian: an RTSP server to be killed, a Redis and an IRC server too, a
+# browser, and sound cards made of a file or a PulseAudio daemon (PyAudio is built against
+# portaudio19-dev).
 TEST_PACKAGES := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
-	gstreamer1.0-libav chromium redis-server \
+	gstreamer1.0-libav chromium redis-server ngircd \
 	portaudio19-dev libasound2-plugins pulseaudio pulseaudio-utils
 
 # Test modules at a time; each process takes up to 2 GB.

@@ -23,6 +23,7 @@ def untrusted() -> ssl.SSLCertVerificationError:
     ("error", "words"),
     [
         (ssl.SSLError(1, "hunter2"), "TLS"),
+        (ConnectionAbortedError("hunter2"), "TLS"),
         (socket.gaierror(-2, "hunter2"), "host not found"),
         (ConnectionRefusedError(errno.ECONNREFUSED, "hunter2"), "is the server running"),
         (TimeoutError("hunter2"), "no answer"),

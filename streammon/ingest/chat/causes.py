@@ -27,7 +27,9 @@ def why_lost(error: OSError, *, worked_before: bool) -> StreammonError:
     if isinstance(error, ssl.SSLCertVerificationError):
         cause = f"the server's certificate is not to be trusted: {error.verify_message}"
         return Retryable(cause) if worked_before else Permanent(f"{cause}; see the TLS settings")
-    if isinstance(error, ssl.SSLError):
+    # asyncio gives up a handshake that is not answered with an error without a number
+    unanswered = isinstance(error, ConnectionAbortedError) and error.errno is None
+    if unanswered or isinstance(error, ssl.SSLError):
         return Retryable("no TLS with this server: check the port and that it speaks TLS there")
     if isinstance(error, socket.gaierror):
         return Retryable("host not found: check its name")

@@ -16,6 +16,7 @@ from streammon.ingest.chat.irc.settings import IrcSettings
 from streammon.ingest.chat.lines import LineCutter
 
 CONNECT_WITHIN_S = 15.0
+HANDSHAKE_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 1.0
 BLOCK_BYTES = 64 * 1024
 MOST_UNSENT_BYTES = 256 * 1024
@@ -113,6 +114,7 @@ async def linked(settings: IrcSettings, *, worked_before: bool) -> AsyncGenerato
             settings.port_used,
             ssl=context,
             server_hostname=settings.server if context else None,
+            ssl_handshake_timeout=HANDSHAKE_WITHIN_S if context else None,
         )
     link = Link(reader, writer, worked_before=worked_before)
     try:
