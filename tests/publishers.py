@@ -20,7 +20,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from streammon.ingest.webrtc.tap import mend, only_at
+from streammon.ingest.webrtc.tap import mend, only_at, stop_for_good
 
 HERE = ("127.0.0.1",)
 WIDTH, HEIGHT, FPS = 320, 180, 25
@@ -135,6 +135,7 @@ class Publisher:
             chosen = [codec for codec in known if codec.name.lower() in wanted]
             transceiver.setCodecPreferences(chosen)
             transceiver.direction = "sendonly"
+            stop_for_good(transceiver)
         for transport in self._transports():
             only_at(transport, HERE)
             mend(transport)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from aiortc import MediaStreamTrack, RTCPeerConnection
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
 from aiortc.rtp import RtpPacket
 
 from streammon.core.errors import Permanent
@@ -360,6 +362,19 @@ async def test_a_publisher_that_leaves_while_it_connects_leaves_nothing() -> Non
                 await call.source.leave(call.sessions[-1])
         async with publishing(call.publish, Pictures()):
             assert await call.frames(1)
+
+
+async def test_media_that_were_stopped_before_they_began_never_begin() -> None:
+    peer = RTCPeerConnection()
+    transceiver = peer.addTransceiver("video")
+    tap.stop_for_good(transceiver)
+    before, threads = asyncio.all_tasks(), threading.active_count()
+    await transceiver.stop()
+    await transceiver.receiver.receive(RTCRtpReceiveParameters())
+    await transceiver.sender.send(RTCRtpSendParameters())
+    assert asyncio.all_tasks() == before
+    assert threading.active_count() == threads
+    await peer.close()
 
 
 async def test_comings_and_goings_leave_no_memory_behind() -> None:

@@ -81,6 +81,8 @@ class Peer:
         """
         self._remote = credentials(offer.sdp)
         await self._take(offer)
+        for transceiver in self.media:
+            tap.stop_for_good(transceiver)
         choose(self.media)
         transports = {item.receiver.transport.transport for item in self.media}
         for transport in transports:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from streammon.core.errors import ConfigError, Permanent, Retryable
 
 if TYPE_CHECKING:
-    from aiortc import RTCRtpReceiver
+    from aiortc import RTCRtpReceiver, RTCRtpTransceiver
     from aiortc.jitterbuffer import JitterFrame
     from aiortc.rtcrtpparameters import RTCRtpCodecParameters
     from aiortc.rtp import RtpPacket
@@ -221,6 +221,34 @@ def mend(transport: Any) -> None:
 
     transport._recv, transport.start = receive_some, start_unless_closed
     connection.connect = connect_unless_closed
+
+
+def stop_for_good(transceiver: RTCRtpTransceiver) -> None:
+    """Have a transceiver that is stopped before its media began never begin them.
+
+    A connection that is closed while it is being made stops its transceivers one by one, and is
+    made meanwhile: one that was stopped already would begin, and its tasks and its thread would go
+    on for ever.
+    """
+    for end, begins in ((transceiver.receiver, "receive"), (transceiver.sender, "send")):
+        _stop_for_good(end, begins)
+
+
+def _stop_for_good(end: Any, begins: str) -> None:
+    begin, stop = getattr(end, begins), end.stop
+    stopped = False
+
+    async def begin_unless_stopped(parameters: Any) -> None:
+        if not stopped:
+            await begin(parameters)
+
+    async def stop_once_and_for_all() -> None:
+        nonlocal stopped
+        stopped = True
+        await stop()
+
+    setattr(end, begins, begin_unless_stopped)
+    end.stop = stop_once_and_for_all
 
 
 def check_gathers(transport: Any) -> None:
