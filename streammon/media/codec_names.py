@@ -31,7 +31,7 @@ def avc_name(profile_level: bytes) -> str | None:
 
 
 def hevc_name(profile_tier_level: bytes, *, described: bool) -> str | None:
-    """`hvc1.1.6.L93.b0` of the twelve bytes that an hvcC has from its second byte on.
+    """`hvc1.1.6.L93.90` of the twelve bytes that an hvcC has from its second byte on.
 
     `described`: parameter sets stand in the description (`hvc1`), not in the packets (`hev1`).
     """
@@ -46,9 +46,9 @@ def hevc_name(profile_tier_level: bytes, *, described: bool) -> str | None:
     parts = [
         "hvc1" if described else "hev1",
         f"{space}{first & 0x1F}",
-        f"{reversed_bits:x}",
+        f"{reversed_bits:X}",
         f"{tier}{level}",
-        *(f"{byte:x}" for byte in constraints),
+        *(f"{byte:X}" for byte in constraints),
     ]
     return ".".join(parts)
 

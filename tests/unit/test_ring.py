@@ -135,3 +135,46 @@ def test_cuts_are_whole_while_another_thread_adds() -> None:
             cuts += 1
     thread.join()
     assert cuts
+
+
+@given(STEPS, st.floats(0.0, 5.0), st.integers(1, 5000), st.integers(1, 7))
+def test_who_reads_in_runs_gets_every_kept_packet_once_and_in_order(
+    steps: list[Step], seconds: float, max_bytes: int, most: int
+) -> None:
+    ring, _ = filled(steps, seconds=seconds, max_bytes=max_bytes)
+    held = kept(ring)
+    number = ring.count - len(held)
+    read: list[FakePacket] = []
+    while (run := ring.run(number, most=most)) is not None and run.packets:
+        assert len(run.packets) <= most
+        first = run.packets[0][1].number
+        assert run.begins_group == steps[first].is_key
+        assert not any(steps[packet.number].is_key for _, packet in run.packets[1:])
+        read += [packet for _, packet in run.packets]
+        number += len(run.packets)
+    assert read == held
+    assert number == ring.count
+
+
+@given(STEPS, st.floats(0.0, 5.0), st.integers(1, 5000))
+def test_the_newest_group_begins_with_the_newest_keyframe_that_is_kept(
+    steps: list[Step], seconds: float, max_bytes: int
+) -> None:
+    ring, _ = filled(steps, seconds=seconds, max_bytes=max_bytes)
+    number = ring.newest_group()
+    assert (number is None) == (not kept(ring))
+    if number is not None:
+        run = ring.run(number, most=1)
+        assert run is not None
+        assert run.begins_group
+        newest = max(packet.number for packet in kept(ring) if steps[packet.number].is_key)
+        assert run.packets[0][1].number == newest
+
+
+def test_what_was_evicted_and_what_has_not_come_yet_are_told_apart() -> None:
+    steps = [Step(1.0, 10, True) for _ in range(10)]
+    ring, _ = filled(steps, seconds=2.0, max_bytes=1000)
+    assert ring.run(0, most=5) is None
+    waiting = ring.run(ring.count, most=5)
+    assert waiting is not None
+    assert waiting.packets == ()

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from streammon.core.ports import CodedPicture, Coding
 from streammon.core.types import Outgoing, Region, StreamId
 from streammon.sinks import wire
 from tests.fakes import FakeClock, a_result
@@ -138,6 +139,31 @@ def test_an_overlay_reads_back(jpeg: bytes, stream: str) -> None:
     assert checked(wire.dumps(header)) == json.loads(
         wire.dumps(wire.to_wire(overlay, wall=a_wall()))
     )
+
+
+@given(st.binary(max_size=300), st.text(max_size=40), st.floats(0, 1e6), st.booleans())
+def test_a_packet_reads_back(data: bytes, stream: str, media_s: float, is_keyframe: bool) -> None:
+    picture = CodedPicture(3, media_s, is_keyframe, data)
+    header, body = wire.frame_parts(wire.packet_frame(StreamId(stream), picture))
+    assert body == data
+    assert checked(wire.dumps(header)) == json.loads(wire.dumps(header))
+    assert (header["epoch"], header["media_s"], header["is_keyframe"]) == (3, media_s, is_keyframe)
+
+
+@pytest.mark.parametrize(
+    "coding",
+    [
+        Coding(0, 1.5, "avc1.64001f", b"\x01\x64\x00\x1f", 640, 360),
+        Coding(2, 0.0, "vp8"),
+        Coding(0, 0.0, None, why_not="its pictures come as they are, not encoded"),
+    ],
+)
+def test_a_coding_is_as_the_schema_says(coding: Coding) -> None:
+    message = checked(wire.coding_message(StreamId("cam"), coding))
+    assert message["codec"] == coding.codec
+    told = message["description"]
+    assert (None if told is None else base64.b64decode(told)) == coding.description
+    assert (message["width"], message["height"]) == (coding.width, coding.height)
 
 
 @given(st.binary(max_size=64))
