@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
 from streammon.alerts.incidents import IncidentBook
 from streammon.config import MonitorConfig
-from streammon.core.ports import Clock
-from streammon.core.types import Alert, DetectionResult, Item
+from streammon.core.moderation import AuthorBook, Moderating
+from streammon.core.ports import Clock, Sink
+from streammon.core.types import Alert, DetectionResult, Item, StreamId
 from streammon.evidence.store import SnapshotStore
 from streammon.flow.channel import Channel, WhenFull
 from streammon.flow.supervise import until
@@ -71,8 +72,8 @@ class Monitor:
         self._scheduler = Scheduler(
             parts.detectors, config.scheduler, clock=clock, report=self._board.post
         )
-        self._streams = watch_all(parts.sources, self._scheduler)
-        self._entrances = parts.entrances
+        self._streams, self._entrances = watch_all(parts.sources, self._scheduler), parts.entrances
+        _introduce(parts.sinks, self._streams)
         self.attention = Attention()
         self._outlets = _outlets(parts, outbox, self._board, clock=clock, hub=hub, metrics=metrics)
         self._results: Channel[DetectionResult] = Channel("results", WAITING, WhenFull.BLOCK)
@@ -259,6 +260,19 @@ def _outlets(
         for sink in parts.sinks
     ]
     return Outlets(hub, outlets, metrics)
+
+
+def _introduce(sinks: Iterable[Sink], streams: Mapping[StreamId, Stream]) -> None:
+    """Have sinks that moderate find the source of a stream, if it knows who writes there."""
+
+    def book_of(stream: StreamId) -> AuthorBook | None:
+        found = streams.get(stream)
+        source = None if found is None else found.source
+        return source if isinstance(source, AuthorBook) else None
+
+    for sink in sinks:
+        if isinstance(sink, Moderating):
+            sink.meet(book_of)
 
 
 @contextmanager

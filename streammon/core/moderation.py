@@ -6,6 +6,7 @@ login and knows the accounts behind the hashed ids. Neither imports the other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -141,4 +142,14 @@ class ChatActor(AuthorBook, Protocol):
         Says `FAILED` while the source is not connected. Never raises for what a platform answers,
         ends within 30 s, and may be cancelled: whether it was done is then not known, and it is
         asked for again under the same key. An action outside `actions` is `REFUSED`.
+        """
+
+
+@runtime_checkable
+class Moderating(Protocol):
+    """A sink that has sources act."""
+
+    def meet(self, actor_of: Callable[[StreamId], AuthorBook | None]) -> None:
+        """Who knows, and maybe acts on, a stream: asked anew each time, as streams come and go.
+        Before the sink is entered.
         """

@@ -35,6 +35,7 @@ from streammon.core.types import (
 from streammon.detectors.ai_text_authors import Author, Authors, joined
 from streammon.detectors.ai_text_canonical import Reading, read
 from streammon.detectors.ai_text_gates import Gates
+from streammon.detectors.chat_authors import named_authors
 from streammon.detectors.stream_memory import StreamMemory
 from streammon.registry import AdapterConfig
 
@@ -234,24 +235,31 @@ class AiText:
             confidence=None if best is None else best.confidence,
             is_ai_generated=decided,
             abstained=reasons[0] if best is None else None,
-            details=_details(model, candidates, key=self._key),
+            details=_details(model, window, candidates, key=self._key),
             processing_time_s=each_s,
         )
 
 
-def _details(model: TextModel, candidates: Sequence[Candidate], *, key: str) -> dict[str, Json]:
+def _details(
+    model: TextModel, window: Window, candidates: Sequence[Candidate], *, key: str
+) -> dict[str, Json]:
     whole, *authors = candidates
+    messages = [item for item in window.items if isinstance(item, ChatMessage)]
     told = [each for each in authors if each.confidence is not None]
     told.sort(key=lambda each: -(each.confidence or 0.0))
     return {
         "characters": whole.reading.typed,
         "whole": None if whole.confidence is None else round(whole.confidence, 4),
-        "authors": [_author(model, each, key=key) for each in told[:MOST_SHOWN]],
+        "authors": [_author(model, each, messages, key=key) for each in told[:MOST_SHOWN]],
     }
 
 
-def _author(model: TextModel, candidate: Candidate, *, key: str) -> dict[str, Json]:
-    """What people are told of an author: not the name, not the text."""
+def _author(
+    model: TextModel, candidate: Candidate, messages: Sequence[ChatMessage], *, key: str
+) -> dict[str, Json]:
+    """What people are told of an author: not the text; of whoever is above a threshold, the id that
+    the source gave, for those who moderate.
+    """
     likely = probability(candidate.log_odds or 0.0)
     name = (candidate.author or "").encode("utf-8", "replace")
     digest = hashlib.blake2b(name, digest_size=8, key=key.encode()[:64])
@@ -263,6 +271,10 @@ def _author(model: TextModel, candidate: Candidate, *, key: str) -> dict[str, Js
     }
     if candidate.full and likely >= model.review:
         told["level"] = "strict" if likely >= model.strict else "review"
+        own = [message for message in messages if message.author_id == candidate.author]
+        for named in named_authors(own)[:1]:
+            assert isinstance(named, dict)
+            told |= named
     return told
 
 

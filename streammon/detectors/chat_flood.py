@@ -28,6 +28,7 @@ from streammon.core.types import (
     Window,
     WindowSpec,
 )
+from streammon.detectors.chat_authors import named_authors
 from streammon.detectors.chat_groups import ChatMemory, Group, Limits, strongest
 from streammon.detectors.finding import LEAST, MOST, UNREMARKABLE
 from streammon.detectors.skeleton import Skeletons
@@ -40,6 +41,8 @@ WINDOW_S, HOP_S = 2.0, 1.0
 MOST_SHOWN = 3
 SAMPLES_SHOWN = 5
 LEAST_SHOWN = 0.05
+LEAST_NAMED = 0.5
+"""From this confidence on a group's accounts are named, for those who moderate."""
 
 
 class ChatFloodConfig(AdapterConfig):
@@ -116,14 +119,17 @@ class ChatFlood:
             model_used=MODEL,
             confidence=None if few else round(min(MOST, max(LEAST, confidence)), 4),
             abstained=f"fewer than {self._settings.least_messages} messages" if few else None,
-            details={} if few else self._details(memory.recent, weighed),
+            details={} if few else self._details(memory, weighed),
             processing_time_s=time.perf_counter() - started_s,
         )
 
-    def _details(self, messages: int, weighed: Sequence[tuple[float, Group]]) -> dict[str, Json]:
+    def _details(
+        self, memory: ChatMemory, weighed: Sequence[tuple[float, Group]]
+    ) -> dict[str, Json]:
         shown = [pair for pair in weighed if pair[0] >= LEAST_SHOWN][:MOST_SHOWN]
         return {
-            "messages": messages,
+            "messages": memory.recent,
+            "accounts": memory.authors(),
             "groups": [self._group(weight, group) for weight, group in shown],
         }
 
@@ -140,6 +146,8 @@ class ChatFlood:
             "last_s": round(group.end_s, 3),
             "message_ids": [message.message_id for message in group.messages[:SAMPLES_SHOWN]],
         }
+        if weight >= LEAST_NAMED:
+            told["authors"] = named_authors(group.messages)
         if self._settings.show_text:
             told["text"] = group.messages[0].text[:200]
         return told

@@ -128,6 +128,10 @@ class ChatMemory:
         """How many messages are looked at."""
         return len(self._recent)
 
+    def authors(self) -> int:
+        """How many accounts wrote them."""
+        return len({message.author_id for message, _, _ in self._recent})
+
     def groups(self) -> list[Group]:
         """The groups of at least three accounts, in the order in which they began."""
         groups: dict[str, Group] = {}

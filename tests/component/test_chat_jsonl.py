@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from streammon.core.clock import MonotonicClock
 from streammon.core.errors import Permanent, Retryable
+from streammon.core.moderation import AuthorRole
 from streammon.core.ports import Source, SourceContext
 from streammon.core.types import ChatMessage, HealthState, Item, StreamId
 from streammon.ingest.chat.jsonl import ChatJsonlConfig
@@ -26,7 +27,8 @@ SOON_S = 20.0
 
 
 def source(path: Path | str, **settings: object) -> Any:
-    config = ChatJsonlConfig.model_validate({"type": "chat_jsonl", "path": str(path), **settings})
+    plain = {"type": "chat_jsonl", "path": str(path), "hash_authors": False}
+    config = ChatJsonlConfig.model_validate({**plain, **settings})
     return config.build(StreamId("chat"))
 
 
@@ -208,7 +210,7 @@ async def main(most):
         while True:
             await asyncio.sleep(0.02)
             ticks += 1
-    source = ChatJsonlConfig(path="-").build(StreamId("chat"))
+    source = ChatJsonlConfig(path="-", hash_authors=False).build(StreamId("chat"))
     context = SourceContext(All(), MonotonicClock(), lambda state, cause: None)
     ticking = asyncio.ensure_future(tick())
     async with source.open(context) as items:
@@ -255,3 +257,33 @@ def test_a_silent_sender_neither_blocks_the_loop_nor_keeps_the_process_alive() -
         assert process.stdout.readline() == "u2\n"
         assert process.stdout.readline() == "left True\n"
         assert process.wait(timeout=SOON_S) == 0
+
+
+async def test_authors_leave_as_pseudonyms_and_are_known_to_whoever_moderates(
+    tmp_path: Path,
+) -> None:
+    lines = [
+        {"author_id": "u1", "text": "hi", "name": "Ann", "roles": ["moderator", "wizard", 3]},
+        {"author_id": "u2", "text": "hi", "name": ["odd"], "roles": "vip"},
+        {"author_id": "", "text": "hi"},
+    ]
+    path = write(tmp_path / "chat.jsonl", [json.dumps(each) + "\n" for each in lines])
+    settings = {"hash_authors": True, "author_key_file": str(tmp_path / "key"), "pace": "fast"}
+    subject = source(path, **settings)
+    async with opened(subject, Reports()) as items:
+        ann, bob, nobody = await take(items, 3)
+    assert "u1" not in ann.author_id
+    assert nobody.author_id == ""
+    known = subject.author(ann.author_id)
+    assert (known.name, known.roles) == ("Ann", {AuthorRole.MODERATOR})
+    assert subject.author(bob.author_id).roles == frozenset()
+    assert subject.author("u1") is None
+    async with opened(source(path, **settings), Reports()) as items:
+        (again,) = await take(items, 1)
+    assert again.author_id == ann.author_id  # the key stays
+
+
+def test_a_recording_has_the_same_pseudonyms_on_every_machine(tmp_path: Path) -> None:
+    path = write(tmp_path / "chat.jsonl", [row(1)])
+    (message,) = source(path, hash_authors=True).items(WantAll())
+    assert message.author_id == "140336a433052882bf44a792"

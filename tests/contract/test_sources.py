@@ -78,8 +78,10 @@ def chat_jsonl(folder: Path) -> SourceCase:
     path = folder / "chat.jsonl"
     lines = [{"captured_s": 5 + n / 10, "author_id": f"u{n % 3}", "text": "hi"} for n in range(30)]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    key = str(folder / "authors.key")
     return SourceCase(
-        build("chat_jsonl", path=str(path)), build("chat_jsonl", path=str(folder / "missing.jsonl"))
+        build("chat_jsonl", path=str(path), author_key_file=key),
+        build("chat_jsonl", path=str(folder / "missing.jsonl"), author_key_file=key),
     )
 
 

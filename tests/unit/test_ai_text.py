@@ -111,7 +111,7 @@ def told_of(result: DetectionResult) -> dict[str, Json]:
     return authors[0]
 
 
-def test_a_bot_among_viewers_is_named_by_a_hash_and_the_viewers_are_not_flagged() -> None:
+def test_a_bot_among_viewers_is_named_by_its_sources_id_and_the_viewers_are_not() -> None:
     made = detector()
     said: list[tuple[str, str]] = []
     for at in range(0, 1_000, 100):
@@ -121,7 +121,11 @@ def test_a_bot_among_viewers_is_named_by_a_hash_and_the_viewers_are_not_flagged(
     best = max(results, key=lambda result: result.confidence or 0.0)
     assert best.is_ai_generated is True
     assert told_of(best)["level"] in {"review", "strict"}
-    assert "bot" not in json.dumps(best.details)
+    assert told_of(best)["author_id"] == "bot"  # sources hash the ids of people
+    assert told_of(best)["message_ids"]
+    assert ASSISTANT[:30] not in json.dumps(best.details)
+    named = [authors for each in results if (authors := each.details["authors"])]
+    assert '"author_id": "v' not in json.dumps(named)
 
 
 def test_the_names_of_authors_depend_on_the_key() -> None:
@@ -199,12 +203,12 @@ def test_hostile_texts_are_judged_or_refused(text: str) -> None:
         json.dumps(result.details, allow_nan=False)
 
 
-def test_no_text_and_no_author_is_told_or_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_text_is_told_or_logged_and_no_author_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     made = detector()
     (result,) = made.score([a_window(a_message(text=ASSISTANT[:800], author_id="ann-of-kent"))])
     told = f"{result!r} {caplog.text}"
-    assert "ann-of-kent" not in told
+    assert "ann-of-kent" not in caplog.text
     assert not any(word in told for word in ASSISTANT[:800].split() if len(word) > 7)
 
 

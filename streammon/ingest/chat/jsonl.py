@@ -1,8 +1,9 @@
 """Chat as JSON, one message a line: a recording, a growing file, or standard input.
 
 `{"captured_s": 12.5, "author_id": "u1", "text": "hello", "message_id": "m1", "room": "main"}`;
-only `author_id` and `text` must be there. A line that cannot be read is counted and reported,
-never with its content, and the next one is read.
+only `author_id` and `text` must be there. `name` and `roles` (of `core.moderation.AuthorRole`) say
+who the author is to whoever moderates. A line that cannot be read is counted and reported, never
+with its content, and the next one is read.
 """
 
 from __future__ import annotations
@@ -17,16 +18,22 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from streammon.config import state_folder
 from streammon.core.errors import Permanent, Retryable
+from streammon.core.moderation import KnownAuthor
 from streammon.core.ports import Demand, Source, SourceContext
 from streammon.core.types import ChatMessage, HealthState, Item, Modality, StreamId
 from streammon.flow.channel import WhenFull
 from streammon.flow.threads import on_thread
-from streammon.ingest.chat.lines import BadLine, LineCutter, Numbers, Stamper, parse_line
+from streammon.ingest.chat.author_ids import FILE_NAME, KEY_BYTES, AuthorIds, load_key
+from streammon.ingest.chat.book import Book
+from streammon.ingest.chat.lines import BadLine, Line, LineCutter, Numbers, Stamper, parse_line
+from streammon.ingest.chat.said import Said
 from streammon.ingest.pace import Pacer
 from streammon.registry import AdapterConfig
 
@@ -34,6 +41,8 @@ log = logging.getLogger(__name__)
 
 STDIN = "-"
 MOST_WAITING = 256
+REPLAY_KEY = bytes(KEY_BYTES)
+"""Known to all: a recording has the same pseudonyms on every machine, so that replays compare."""
 BLOCK_BYTES = 64 * 1024
 LOOK_AGAIN_S = 0.2
 """How often a growing file, standard input and the wish to leave are looked at."""
@@ -55,6 +64,11 @@ class ChatJsonlConfig(AdapterConfig):
     follow: bool = False
     """Read what is added from now on, also when the file is truncated or replaced."""
     max_line_bytes: int = Field(65_536, ge=256, le=16 * 2**20)
+    hash_authors: bool = True
+    """Author ids leave the source as pseudonyms; false: as the lines have them."""
+    author_key_file: Path | None = None
+    """File with the key they are hashed with, made if it is not there; unset:
+    `$XDG_STATE_HOME/streammon/authors.key`."""
 
     @model_validator(mode="after")
     def one_way_of_reading(self) -> Self:
@@ -84,7 +98,7 @@ class BadLines:
 
 
 class ChatJsonl:
-    """Satisfies `ports.Source`, `ports.RealTime` and `ports.Recording`.
+    """Satisfies `ports.Source`, `ports.RealTime`, `ports.Recording` and `moderation.AuthorBook`.
 
     Reads on a thread of its own.
     """
@@ -97,6 +111,11 @@ class ChatJsonl:
         self._settings = settings
         self._numbers = Numbers()
         self._opened_before = False
+        self._book = Book()
+
+    def author(self, author_id: str) -> KnownAuthor | None:
+        """See `moderation.AuthorBook`."""
+        return self._book.known(author_id)
 
     @asynccontextmanager
     async def open(self, context: SourceContext) -> AsyncIterator[AsyncIterator[Item]]:
@@ -128,24 +147,27 @@ class ChatJsonl:
             raise Permanent("standard input, a followed or a looping chat cannot be replayed")
         stamper = Stamper(self.stream, Numbers())
         bad = BadLines(lambda cause: log.warning("chat_lines_bad", extra={"cause": cause}))
+        ids = AuthorIds(REPLAY_KEY, platform="lines") if self._settings.hash_authors else None
         for line in self._lines_of_file(threading.Event()):
-            message = _message(line, stamper, bad, since_open_s=0.0)
-            if message is not None:
-                yield message
+            taken = _message(line, stamper, bad, since_open_s=0.0)
+            if taken is not None:
+                yield _hashed(taken[0], ids)
 
     def _live(
         self, leaving: threading.Event, now_ns: Callable[[], int], bad: BadLines
     ) -> Iterator[Item]:
-        stamper = Stamper(self.stream, self._numbers)
+        stamper, ids = Stamper(self.stream, self._numbers), self._ids()
         paced = not self.real_time and self._settings.pace == "realtime"
         pacer = Pacer() if paced else None
         while not leaving.is_set():
             opened_ns, seen = now_ns(), self._numbers.seq
             for line in self._lines(leaving, stamper):
                 since_open_s = (now_ns() - opened_ns) / 1e9
-                message = _message(line, stamper, bad, since_open_s=since_open_s)
-                if message is None:
+                taken = _message(line, stamper, bad, since_open_s=since_open_s)
+                if taken is None:
                     continue
+                message = _hashed(taken[0], ids)
+                self._book.note(message.author_id, _said(taken[1]))
                 if pacer is not None:
                     pacer.wait(message.media_s, leaving)
                 if leaving.is_set():
@@ -158,6 +180,12 @@ class ChatJsonl:
             stamper.begin_epoch()
             if pacer is not None:
                 pacer.next_epoch()
+
+    def _ids(self) -> AuthorIds | None:
+        if not self._settings.hash_authors:
+            return None
+        path = self._settings.author_key_file or state_folder() / FILE_NAME
+        return AuthorIds(load_key(path), platform="lines")
 
     def _lines(self, leaving: threading.Event, stamper: Stamper) -> Iterator[bytes | None]:
         if self._settings.path == STDIN:
@@ -236,17 +264,29 @@ def _read(descriptor: int, path: str) -> bytes:
 
 def _message(
     line: bytes | None, stamper: Stamper, bad: BadLines, *, since_open_s: float
-) -> ChatMessage | None:
-    """The message of a line, or `None` for an empty or a bad one, which is counted."""
+) -> tuple[ChatMessage, Line] | None:
+    """The message of a line and the line; `None` for an empty or a bad one, which is counted."""
     if line is not None and not line.strip():
         return None
     try:
         if line is None:
             raise BadLine("longer than max_line_bytes")
-        return stamper.stamp(parse_line(line), since_open_s=since_open_s)
+        parsed = parse_line(line)
+        return stamper.stamp(parsed, since_open_s=since_open_s), parsed
     except BadLine as error:
         bad.add(str(error))
         return None
+
+
+def _hashed(message: ChatMessage, ids: AuthorIds | None) -> ChatMessage:
+    """The same under its author's pseudonym; nobody stays nobody."""
+    if ids is None or not message.author_id:
+        return message
+    return replace(message, author_id=ids.hashed(message.author_id))
+
+
+def _said(line: Line) -> Said:
+    return Said(line.author_id, "", room=line.room, name=line.name, roles=line.roles)
 
 
 def _is_other_file(descriptor: int, path: str) -> bool:

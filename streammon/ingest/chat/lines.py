@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from streammon.core.moderation import AuthorRole
 from streammon.core.types import ChatMessage, StreamId
 
 BACK_TO_START_S = 60.0
@@ -27,12 +28,16 @@ class Line:
     text: str
     message_id: str | None
     room: str
+    name: str = ""
+    roles: frozenset[AuthorRole] = frozenset()
 
 
 def parse_line(raw: bytes) -> Line:
-    """Read `{"captured_s"?, "author_id", "text", "message_id"?, "room"?}`; raises `BadLine`.
+    """Read `{"captured_s"?, "author_id", "text", "message_id"?, "room"?, "name"?, "roles"?}`;
+    raises `BadLine`.
 
-    Other fields are passed over, as recordings of other programs have them.
+    Other fields are passed over, as recordings of other programs have them, and so are roles that
+    nobody knows.
     """
     try:
         fields = json.loads(raw)
@@ -47,7 +52,15 @@ def parse_line(raw: bytes) -> Line:
         text=_text(fields, "text"),
         message_id=None if message_id is None else _text(fields, "message_id"),
         room="" if fields.get("room") is None else _text(fields, "room"),
+        name=name if isinstance(name := fields.get("name"), str) else "",
+        roles=_roles(fields.get("roles")),
     )
+
+
+def _roles(value: object) -> frozenset[AuthorRole]:
+    """Those of the list that are roles: another program may say anything there."""
+    named = value if isinstance(value, list) else []
+    return frozenset(role for role in AuthorRole if role.value in named)
 
 
 def _seconds(value: object) -> float | None:

@@ -1,0 +1,68 @@
+"""The audit log as JSON lines, for a program that follows: a file, or standard output."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+
+from streammon.core.errors import Retryable
+from streammon.core.ports import Clock
+from streammon.sinks.moderation.ledger import Ledger
+from streammon.sinks.moderation.records import Entry, entry_to_json
+from streammon.sinks.moderation.steward import Scribe
+from streammon.sinks.stdout import StandardOutput
+from streammon.sinks.wire import dumps
+
+STDOUT = "-"
+LOOK_EVERY_S = 0.1
+AT_A_TIME = 500
+
+
+class Lines:
+    """Follows the ledger from where it stood at the start. The ledger itself misses nothing; a
+    process that is killed may leave out the lines of its last tenth of a second.
+    """
+
+    def __init__(self, path: str, ledger: Ledger, scribe: Scribe, *, clock: Clock) -> None:
+        self._path = path
+        self._ledger = ledger
+        self._scribe = scribe
+        self._clock = clock
+        self._told = 0
+        self._out = StandardOutput()
+
+    async def begin(self) -> None:
+        """What was done before this run is not told again."""
+        self._told = await self._scribe(self._ledger.last_step)
+
+    async def run(self) -> None:
+        """Until cancelled. Raises `Retryable` when nothing can be written."""
+        while True:
+            await self.flush()
+            await self._clock.sleep(LOOK_EVERY_S)
+
+    async def flush(self) -> None:
+        """Write what is new."""
+        while entries := await self._scribe(
+            partial(self._ledger.audit, after=self._told, limit=AT_A_TIME)
+        ):
+            await self._write(entries)
+            self._told = entries[-1].seq
+
+    async def _write(self, entries: list[Entry]) -> None:
+        text = b"".join(dumps(entry_to_json(entry)) + b"\n" for entry in entries)
+        try:
+            if self._path == STDOUT:
+                await self._out.write(text)
+            else:
+                await self._scribe(partial(self._append, text))
+        except OSError as error:
+            raise Retryable(f"{self._path} cannot be written: {error.strerror}") from error
+
+    def _append(self, text: bytes) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(self._path, flags, 0o600)
+        try:
+            os.write(descriptor, text)
+        finally:
+            os.close(descriptor)
