@@ -59,6 +59,11 @@ async def reading(source: ActingSource) -> AsyncGenerator[Chat]:
         yield Chat(source, items, reports)
 
 
+async def take(chat: Chat, count: int) -> list[ChatMessage]:
+    """So many messages; on a task of its own it keeps the connection going meanwhile."""
+    return [await chat.next() for _ in range(count)]
+
+
 def a_request(action: ModerationAction, message: ChatMessage, **more: Any) -> ActionRequest:
     """`action` against this message's author, or against it."""
     fields: dict[str, Any] = {
