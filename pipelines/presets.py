@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from streammon.config import MonitorConfig, parse_config, read_yaml
+from streammon.config import MonitorConfig, outbox_path, parse_config, read_yaml
 from streammon.core.errors import ConfigError
 
 FILES: Mapping[str, str] = {
@@ -118,9 +118,28 @@ def _name_of(url: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:48] or "stream"
 
 
-def _document(name_or_path: str, environment: Mapping[str, str] | None) -> dict[str, Any]:
+def outbox_file(name_or_path: str) -> Path:
+    """Where the monitor with this name or in this file keeps its alerts.
+
+    Nothing else of it is looked at, so variables that its secrets come from need not be set.
+    Raises `ConfigError`, also where it keeps them in memory alone.
+    """
+    document = _document(name_or_path, None, only={"name", "outbox"})
+    document.setdefault("name", Path(name_or_path).stem)
+    path = outbox_path(parse_config(document))
+    if path is None:
+        raise ConfigError(f"{name_or_path} keeps its alerts in memory alone")
+    return path
+
+
+def _document(
+    name_or_path: str,
+    environment: Mapping[str, str] | None,
+    *,
+    only: Collection[str] | None = None,
+) -> dict[str, Any]:
     if _is_file(name_or_path):
-        return read_yaml(Path(name_or_path), environment=environment)
+        return read_yaml(Path(name_or_path), environment=environment, only=only)
     if name_or_path not in names():
         raise ConfigError(
             f"{name_or_path!r} is neither a file nor a ready-made monitor; "
@@ -128,7 +147,7 @@ def _document(name_or_path: str, environment: Mapping[str, str] | None) -> dict[
         )
     bundled = {"STREAMMON_DEMO": str(files("streammon.demo"))}
     with as_file(files("streammon.pipelines") / f"{name_or_path}.yaml") as found:
-        return read_yaml(found, environment=environment, defaults=bundled)
+        return read_yaml(found, environment=environment, defaults=bundled, only=only)
 
 
 def _is_file(name_or_path: str) -> bool:

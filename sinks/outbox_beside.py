@@ -19,20 +19,24 @@ from streammon.sinks.outbox_store import APPLICATION_ID
 BUSY_S = 10.0
 """How long to wait for a commit of the monitor."""
 
-_WAITING = """
-SELECT l.consumer, l.stream, l.seq, l.alert_id, coalesce(l.body, a.body),
-       l.tries, l.next_try_at, l.error, 1
+_HELD = """
+SELECT consumer, stream, seq, alert_id, tries, next_try_at, error, is_letter,
+       json_extract(said, '$.kind'), json_extract(said, '$.state'), json_extract(said, '$.time')
+FROM (SELECT *, CASE WHEN json_valid(CAST(body AS TEXT)) THEN CAST(body AS TEXT) END AS said
+      FROM ({held})) ORDER BY consumer, stream, seq
+"""
+_WAITING = _HELD.format(
+    held="""
+SELECT l.consumer, l.stream, l.seq, l.alert_id, coalesce(l.body, a.body) AS body,
+       l.tries, l.next_try_at, l.error, 1 AS is_letter
 FROM letters l LEFT JOIN alerts a ON a.seq = l.seq
 UNION ALL
 SELECT c.name, a.stream, a.seq, a.alert_id, a.body,
        coalesce(s.tries, 0), s.next_try_at, coalesce(s.error, ''), 0
 FROM consumers c JOIN alerts a ON a.seq > c.acked LEFT JOIN standing s ON s.consumer = c.name
-ORDER BY 1, 2, 3
 """
-_DEAD = """
-SELECT consumer, stream, seq, alert_id, body, tries, NULL, error, 1 FROM dead_letters
-ORDER BY consumer, stream, seq
-"""
+)
+_DEAD = _HELD.format(held="SELECT *, NULL AS next_try_at, 1 AS is_letter FROM dead_letters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +47,16 @@ class Held:
     stream: str
     seq: int
     alert_id: str
-    body: bytes
     tries: int
     next_try_at: float | None
     """Unix time; `None`: not tried yet, or no more."""
     error: str
     is_letter: bool
     """False where the sink takes all its alerts together: it can be neither hurried nor dropped."""
+    kind: str | None
+    state: str | None
+    time: str | None
+    """When the alert was raised, as it says itself."""
 
 
 class Beside:
@@ -145,5 +152,7 @@ class Beside:
 
 
 def _held(row: Sequence[Any]) -> Held:
-    sink, stream, seq, alert_id, body, tries, next_try_at, error, is_letter = row
-    return Held(sink, stream, seq, alert_id, body, tries, next_try_at, error, bool(is_letter))
+    sink, stream, seq, alert_id, tries, next_try_at, error, is_letter, kind, state, time = row
+    return Held(
+        sink, stream, seq, alert_id, tries, next_try_at, error, bool(is_letter), kind, state, time
+    )

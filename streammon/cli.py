@@ -68,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_detect,
         _add_eval,
         _add_models,
+        _add_outbox,
         _add_doctor,
     ):
         add(commands)
@@ -333,6 +334,39 @@ def _add_hub(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--token-file", type=Path, metavar="FILE", help="a file that holds your token for the hub"
     )
+
+
+def _add_outbox(commands: _Commands[_Parser]) -> None:
+    parser = _new(
+        commands,
+        "outbox",
+        text="alerts that a sink has not taken: list, send again, drop",
+        more="An alert waits until its sink has taken it. One that was given up, after its last\n"
+        "try or because its address is gone (410), is a dead letter until somebody sends it again\n"
+        "or drops it. All of this works beside a running monitor and without one.\n\nexamples:\n"
+        "  streammon outbox list --config my-monitor.yaml\n"
+        "  streammon outbox retry --sink hooks\n"
+        "  streammon outbox drop --sink hooks --stream lobby --dead\n"
+        "  streammon outbox retry 3f0c1a52",
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="what waits and why, and what was given up")
+    retry = actions.add_parser("retry", help="send dead letters again; try what waits now")
+    drop = actions.add_parser("drop", help="remove for good what waits or was given up")
+    for action in (retry, drop):
+        action.add_argument(
+            "ids", metavar="ID", nargs="*", help="alert ids, or how they begin (default: see --all)"
+        )
+        action.add_argument("--all", action="store_true", help="of every sink")
+    drop.add_argument("--yes", action="store_true", help="do not ask")
+    for action in (listing, retry, drop):
+        place = action.add_mutually_exclusive_group()
+        place.add_argument("--config", "--pipeline", metavar="CONFIG|NAME", help="whose outbox")
+        place.add_argument("--file", type=Path, metavar="FILE.db", help="the outbox itself")
+        action.add_argument("--sink", metavar="NAME", help="only what is for this sink")
+        action.add_argument("--stream", metavar="NAME", help="only what is about this stream")
+        action.add_argument("--dead", action="store_true", help="only what was given up")
+        action.add_argument("--json", action="store_true", help="for machines")
 
 
 def _add_doctor(commands: _Commands[_Parser]) -> None:

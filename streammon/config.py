@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -64,6 +64,7 @@ __all__ = [  # what others take from here though it stands in `sections`, and th
     "json_schema",
     "load_config",
     "models_folder",
+    "outbox_path",
     "parse_config",
     "read_yaml",
     "state_folder",
@@ -103,6 +104,13 @@ def state_folder() -> Path:
     return (Path(home) if home else Path.home() / ".local" / "state") / "streammon"
 
 
+def outbox_path(config: MonitorConfig) -> Path | None:
+    """The file that a monitor keeps its alerts in; `None`: only in memory."""
+    if config.outbox.path is None:
+        return state_folder() / f"{config.name}.outbox.db"
+    return None if str(config.outbox.path) == ":memory:" else config.outbox.path
+
+
 def models_folder() -> Path:
     """Where pulled models are kept: `$STREAMMON_MODELS`, else `$XDG_DATA_HOME/streammon/models`."""
     chosen = os.environ.get("STREAMMON_MODELS")
@@ -129,10 +137,12 @@ def read_yaml(
     *,
     environment: Mapping[str, str] | None = None,
     defaults: Mapping[str, str] | None = None,
+    only: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """The document as plain data, with variables filled in. Raises `ConfigError`.
 
     `environment` stands in for the process's own; `defaults` are used where it lacks a name.
+    With `only`, nothing but these settings of the top is filled in and returned.
     """
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -142,6 +152,7 @@ def read_yaml(
         raise ConfigError(f"{path}: not valid YAML: {_yaml_problem(error)}") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected a mapping at the top, got {type(raw).__name__}")
+    raw = {key: value for key, value in raw.items() if only is None or key in only}
     variables = {**(defaults or {}), **(os.environ if environment is None else environment)}
     filled = _fill(raw, variables, where="")
     assert isinstance(filled, dict)

@@ -8,12 +8,11 @@ import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from streammon.config import MonitorConfig, state_folder
+from streammon.config import MonitorConfig, outbox_path
 from streammon.core.clock import MonotonicClock
 from streammon.core.errors import Permanent
 from streammon.core.types import HealthState
@@ -29,7 +28,7 @@ from streammon.server.serve import serving
 from streammon.server.watching.audience import audience
 from streammon.server.whep import Whep
 from streammon.server.whip import Whip
-from streammon.sinks.outbox import Outbox
+from streammon.sinks.outbox import MEMORY, Outbox
 from streammon.sinks.websocket_hub import Hub
 from streammon.sinks.wire import WallClock
 from streammon.telemetry.logs import setup_logging
@@ -123,7 +122,7 @@ async def _monitor(
     wall = WallClock(clock)
     async with AsyncExitStack() as stack:
         outbox = await stack.enter_async_context(
-            Outbox(config.outbox, _outbox_path(config), clock=clock)
+            Outbox(config.outbox, outbox_path(config) or MEMORY, clock=clock)
         )
         hub = Hub(
             outbox,
@@ -183,12 +182,6 @@ def _detecting(config: MonitorConfig, metrics: Metrics) -> Detecting:
     scheduler = config.scheduler
     panel = Panel(detectors, device=scheduler.device, limits=LIMITS, scheduler=scheduler)
     return Detecting(panel, metrics)
-
-
-def _outbox_path(config: MonitorConfig) -> Path | str:
-    if config.outbox.path is None:
-        return state_folder() / f"{config.name}.outbox.db"
-    return config.outbox.path if str(config.outbox.path) != ":memory:" else ":memory:"
 
 
 def say(text: str) -> None:

@@ -20,6 +20,7 @@ from streammon.core.ports import StoredAlert
 from streammon.core.types import HealthState, StreamId
 from streammon.flow.supervise import Backoff
 from streammon.sinks.outbox import MEMORY, NewAlert, Outbox, pump
+from streammon.sinks.outbox_beside import Beside
 from tests.fakes import FakeClock, Reports
 from tests.outgoing import a_row
 
@@ -334,6 +335,47 @@ async def test_the_pump_leaves_when_a_person_is_needed_and_goes_on_where_it_was(
             await outbox.settled()
             pumping.cancel()
     assert [alert.seq for alert in sink.got] == [1]
+
+
+async def test_a_dead_letter_that_a_person_sends_again_is_offered_between_the_others(
+    tmp_path: Path,
+) -> None:
+    clock, sink, reports = FakeClock(auto=False), Taking(), Reports()
+    path = tmp_path / "o.db"
+    outbox = Outbox(OutboxConfig(max_age_h=1.0), path, clock=clock, kept_s=60.0)
+    async with asyncio.timeout(20.0), outbox, asyncio.TaskGroup() as group:
+        await outbox.join("kafka")
+        await outbox.append_many([a_row(0), a_row(1)])
+        await clock.advance(3601.0)
+        await outbox.append(a_row(2))
+        assert outbox.stats().dead_letters == 2
+        task = group.create_task(pump(outbox, "kafka", sink, clock=clock, report=reports))
+        await _until(lambda: [alert.seq for alert in sink.got] == [3])
+        with Beside(path) as beside:
+            assert beside.retry(beside.dead()) == 2
+        await _until(lambda: [alert.seq for alert in sink.got] == [3, 1, 2])
+        while await outbox.look(lambda store: store.letters.streams("kafka")):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        task.cancel()
+    assert sink.got[1].body == a_row(0).body
+
+
+async def test_how_a_sink_that_is_away_stands_can_be_read_beside_it(tmp_path: Path) -> None:
+    path, sink = tmp_path / "o.db", Taking([Retryable("no broker")] * 1_000_000)
+    async with asyncio.timeout(20.0), an_outbox(path) as outbox, asyncio.TaskGroup() as group:
+        await outbox.join("kafka")
+        await outbox.append(a_row(0))
+        pumping = pump(outbox, "kafka", sink, clock=CLOCK, report=Reports(), backoff=NO_PAUSE)
+        task = group.create_task(pumping)
+        with Beside(path) as beside:
+            while True:
+                (held,) = beside.waiting()
+                if held.tries > 1:
+                    break
+                await asyncio.sleep(0.01)
+        task.cancel()
+    assert (held.sink, held.error, held.is_letter) == ("kafka", "no broker", False)
+    assert held.next_try_at is not None
 
 
 async def _until(true: Callable[[], bool]) -> None:

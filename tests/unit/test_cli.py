@@ -25,7 +25,7 @@ def streammon(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command_and_where_to_start() -> None:
     done = streammon("--help")
     assert done.returncode == 0
-    for command in ("run", "demo", "check", "schema", "replay", "eval", "doctor"):
+    for command in ("run", "demo", "check", "schema", "replay", "eval", "outbox", "doctor"):
         assert command in done.stdout
     assert "streammon demo" in done.stdout
 
@@ -43,7 +43,9 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "check", "schema", "replay", "eval", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["run", "demo", "check", "schema", "replay", "eval", "outbox", "doctor"]
+)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as leaving:
         cli.main([command, "--help"])
