@@ -143,9 +143,8 @@ class ChatFeed:
             raise Retryable("the server ended the connection")
 
     def _begin(self) -> None:
-        if self._settings.hash_authors and self._ids is None:
-            path = self._settings.author_key or state_folder() / FILE_NAME
-            self._ids = AuthorIds(load_key(path), platform=self._platform)
+        if self._ids is None:
+            self._ids = author_ids(self._settings, platform=self._platform)
         self.intake.begin_epoch(self._ids)
 
     def _stands(self, standing: _Standing, cause: str) -> None:
@@ -157,6 +156,14 @@ class ChatFeed:
         if refused is Refused.TOO_FAST:
             return f"more than max_per_s ({self._settings.max_per_s:g})"
         return "an id that is too long"
+
+
+def author_ids(settings: ChatConfig, *, platform: str) -> AuthorIds | None:
+    """What hashes the authors of a platform; `None`: nothing is to. Raises `Permanent`."""
+    if not settings.hash_authors:
+        return None
+    path = settings.author_key or state_folder() / FILE_NAME
+    return AuthorIds(load_key(path), platform=platform)
 
 
 class _Standing:
