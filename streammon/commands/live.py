@@ -23,6 +23,7 @@ from streammon.pipelines.monitor import Monitor
 from streammon.server.app import build_app
 from streammon.server.call_guard import CallGuard
 from streammon.server.challenging import Challenges
+from streammon.server.chat_ingest import ChatIngest
 from streammon.server.detecting import LIMITS, Detecting
 from streammon.server.serve import serving
 from streammon.server.watching.audience import audience
@@ -158,6 +159,7 @@ async def _monitor(
                 watching=watching,
                 challenges=Challenges(monitor.attention, clock),
                 calls=CallGuard(config, parts.entrances),
+                chats=ChatIngest(parts.sources, token=config.server.token),
             )
             url = await stack.enter_async_context(serving(app, config.server))
             announce(url)

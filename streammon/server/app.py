@@ -16,6 +16,7 @@ from streammon.server.api import build_routes
 from streammon.server.call_guard import CallGuard, build_guard_routes
 from streammon.server.challenge import build_challenge_routes, challenge_socket
 from streammon.server.challenging import Challenges
+from streammon.server.chat_ingest import ChatIngest
 from streammon.server.detect_api import build_detect_routes
 from streammon.server.detecting import Detecting
 from streammon.server.guard import Guard
@@ -44,12 +45,14 @@ def build_app(
     watching: Whep | None = None,
     challenges: Challenges | None = None,
     calls: CallGuard | None = None,
+    chats: ChatIngest | None = None,
 ) -> FastAPI:
     """The ASGI application for `serving`; it asks `view` and holds no state of its own.
 
     With `detecting`, content is judged at `/detect`; with `publishing`, streams are taken at
     `/whip`; with `watching`, they are shown live at `/whep`; with `challenges`, callers are
-    verified at `/challenge`; with `calls`, a person watches one at `/guard`.
+    verified at `/challenge`; with `calls`, a person watches one at `/guard`; with `chats`, chat is
+    pushed to `/ingest/chat`.
     """
     app = FastAPI(
         title="streammon",
@@ -73,6 +76,8 @@ def build_app(
         app.router.routes.append(challenge_socket(challenges))
     if calls is not None:
         app.include_router(build_guard_routes(calls))
+    if chats is not None:
+        app.router.routes.extend(chats.routes())
     app.router.routes.append(WebSocketRoute("/ws", sockets.serve, name="events"))
     _add_pages(app)
     return app

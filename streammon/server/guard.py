@@ -7,7 +7,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streammon.server import call_guard, challenge, detect_api, whep, whip
+from streammon.ingest.chat.push import PREFIX as CHAT_PREFIX
+from streammon.server import call_guard, challenge, chat_ingest, detect_api, whep, whip
 from streammon.server.auth import bearer_allowed, host_allowed
 from streammon.server.detecting import LIMITS
 
@@ -71,7 +72,7 @@ class Guard:
         length = headers.get("content-length", "0")
         if "transfer-encoding" in headers or not length.isdecimal():
             return _refused(411, "a body needs its length")
-        most = CONTENT_BODIES.get((scope["method"], scope["path"]), MAX_BODY_BYTES)
+        most = _most_bytes(scope["method"], scope["path"])
         if len(length) > len(str(most)) or int(length) > most:
             return _refused(413, f"the body is longer than {most} bytes")
         path = scope["path"]
@@ -82,6 +83,13 @@ class Guard:
             refused.headers["WWW-Authenticate"] = 'Bearer realm="streammon"'
             return refused
         return None
+
+
+def _most_bytes(method: str, path: str) -> int:
+    """How long a body may be."""
+    if method == "POST" and path.startswith(CHAT_PREFIX):
+        return chat_ingest.MOST_BYTES
+    return CONTENT_BODIES.get((method, path), MAX_BODY_BYTES)
 
 
 def _refused(status: int, why: str) -> JSONResponse:
@@ -96,7 +104,7 @@ def _checks_itself(path: str) -> bool:
     """Publishers and viewers may have tokens of their own, and browsers ask first without any; a
     caller has nothing but the link.
     """
-    return path.startswith((whip.PREFIX, whep.PREFIX, challenge.PREFIX))
+    return path.startswith((whip.PREFIX, whep.PREFIX, challenge.PREFIX, CHAT_PREFIX))
 
 
 def _secure(headers: MutableHeaders, *, path: str) -> None:
