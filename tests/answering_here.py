@@ -14,21 +14,19 @@ from tests.answering import Answer, Asked
 @asynccontextmanager
 async def answering_here(answer: Callable[[Asked], Answer]) -> AsyncGenerator[str]:
     """Serve on a free port of this machine until the block ends; yields the URL."""
-    talking: set[asyncio.Task[None]] = set()
+    talking: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        talking.add(task)
+        talking[writer] = asyncio.current_task()
         try:
             while True:
                 asked = await _read(reader)
                 writer.write(_bytes(answer(asked)))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
-            return  # the client has left
+            return  # the client has left, or we do
         finally:
-            talking.discard(task)
+            del talking[writer]
             writer.close()
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
@@ -36,9 +34,10 @@ async def answering_here(answer: Callable[[Asked], Answer]) -> AsyncGenerator[st
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
-        for task in list(talking):
-            task.cancel()
-        await asyncio.gather(*talking, return_exceptions=True)
+        left = [task for task in talking.values() if task is not None]
+        for writer in list(talking):
+            writer.close()
+        await asyncio.gather(*left)
 
 
 async def _read(reader: asyncio.StreamReader) -> Asked:

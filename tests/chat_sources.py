@@ -41,6 +41,10 @@ class Chat:
         assert isinstance(item, ChatMessage)
         return item
 
+    async def to_the_end(self) -> None:
+        async for _ in self.items:
+            pass
+
     async def texts(self, count: int) -> list[str]:
         return [(await self.next()).text for _ in range(count)]
 
