@@ -68,6 +68,7 @@ class StatusOut(BaseModel):
     description: str
     version: str
     not_ready: str = Field(description="Why the monitor cannot work yet; empty when it can.")
+    live: bool = Field(description="Whether streams can be watched at `/whep`.")
     components: list[HealthOut]
 
 
@@ -92,13 +93,18 @@ class ReadyOut(BaseModel):
 
 
 def build_routes(
-    view: MonitorView, hub: Hub, metrics: Metrics, token: SecretStr | None
+    view: MonitorView,
+    hub: Hub,
+    metrics: Metrics,
+    token: SecretStr | None,
+    *,
+    live: bool = False,
 ) -> APIRouter:
-    """Every route that gives data rather than pages."""
+    """Every route that gives data rather than pages; `live`: streams can be watched at `/whep`."""
     router = APIRouter()
     _add_probes(router, view, token)
     _add_metrics(router, hub, metrics)
-    _add_streams(router, view)
+    _add_streams(router, view, live=live)
     _add_incidents(router, view)
     return router
 
@@ -133,7 +139,7 @@ def _add_metrics(router: APIRouter, hub: Hub, metrics: Metrics) -> None:
         return Response(page, headers={"Content-Type": media_type})
 
 
-def _add_streams(router: APIRouter, view: MonitorView) -> None:
+def _add_streams(router: APIRouter, view: MonitorView, *, live: bool) -> None:
     wall = WallClock(MonotonicClock())
 
     @router.get("/api/status", summary="The monitor and the health of all its parts.")
@@ -143,6 +149,7 @@ def _add_streams(router: APIRouter, view: MonitorView) -> None:
             description=view.description,
             version=__version__,
             not_ready=view.not_ready(),
+            live=live,
             components=[HealthOut(**to_wire(part, wall=wall)) for part in view.health()],
         )
 

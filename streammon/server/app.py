@@ -64,7 +64,8 @@ def build_app(
     sockets = Sockets(hub, token=settings.token)
     app.state.sockets = sockets
     app.add_middleware(Guard, token=settings.token)
-    app.include_router(build_routes(view, hub, metrics, settings.token))
+    live = watching is not None and watching.ready
+    app.include_router(build_routes(view, hub, metrics, settings.token, live=live))
     if detecting is not None:
         app.include_router(build_detect_routes(detecting, settings.token))
     if publishing is not None:

@@ -39,6 +39,11 @@ class Whep:
         self._fence = Fence(self._settings.token or token, self._settings.origins, "watch")
         self._missing = _what_to_install()
 
+    @property
+    def ready(self) -> bool:
+        """Whether what it needs is installed."""
+        return not self._missing
+
     def routes(self) -> list[Route]:
         """The endpoints of streams and of sessions; every method is answered here."""
         return signalling.routes(PREFIX, "whep", endpoint=self._endpoint, session=self._at_session)

@@ -5,12 +5,14 @@ import { byId, h, icon, setAttribute, setHidden, setIcon, setText } from "./dom.
 import { Face } from "./face.js";
 import { ago, words } from "./format.js";
 import { IncidentList } from "./incidents.js";
+import { Live } from "./live.js";
 import { kindIndex } from "./palette.js";
 import { DetectorCards, setFacts } from "./scores.js";
 import { Timeline } from "./timeline.js";
 
 const HISTORY_S = 300;
 const CLIP_S = 20;
+const LIVE = "Live (WebRTC)";
 
 export class FocusView {
   constructor(id, { store, snapshots, onClose, onStep }) {
@@ -32,11 +34,19 @@ export class FocusView {
     this.back = tool("back", "All streams", "Back to all streams (Esc)", onClose);
     this.previous = tool("back", "", "Previous stream (←)", () => onStep(-1));
     this.next = tool("next", "", "Next stream (→)", () => onStep(1));
+    this.live = new Live(id, { onState: (state, why) => this.#liveBecame(state, why) });
+    this.liveNote = h("span", { class: "muted", role: "status" });
+    this.liveButton = h("button", { type: "button", class: "tool", "aria-pressed": "false", hidden: true, onclick: () => this.#toggleLive() }, LIVE);
     this.element = this.#assemble();
   }
 
+  /** It is shown no longer: what was kept up for it ends. */
+  leave() {
+    this.live.stop();
+  }
+
   #assemble() {
-    const stage = h("div", { class: "stage" }, this.face.element, this.cause, this.legend, this.timeline.element);
+    const stage = h("div", { class: "stage" }, this.live.video, this.face.element, this.cause, this.legend, this.timeline.element);
     return h(
       "div",
       { class: "focus-view", "data-stream": this.id },
@@ -47,6 +57,8 @@ export class FocusView {
         h("h2", { tabindex: "-1" }, this.id),
         h("span", { class: "state" }, this.stateIcon, this.stateText),
         h("div", { class: "tools" },
+          this.liveNote,
+          this.liveButton,
           this.previous,
           this.next,
           tool("full", "", "Full screen (F)", () => this.toggleFullScreen()),
@@ -78,6 +90,8 @@ export class FocusView {
     setText(this.cause, cause);
     setHidden(this.cause, cause === "");
     setHidden(this.clip, !stream.canClip);
+    if (state === "ended" || state === "failed") this.live.ended(`The stream has ${state}.`);
+    setHidden(this.liveButton, !this.store.live || !(stream.modalities.has("video") || stream.modalities.has("audio")));
     this.face.draw(stream, this.store.book.open(this.id));
     this.cards.draw(stream);
     this.#drawLegend(stream.kinds);
@@ -112,6 +126,20 @@ export class FocusView {
   toggleFullScreen() {
     if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
     else byId("focus").requestFullscreen?.().catch(() => {}); // the browser may forbid it
+  }
+
+  #toggleLive() {
+    if (this.live.state === "off") this.live.start();
+    else this.live.stop();
+  }
+
+  /** While it is live, that takes the place of the picture that comes anyway. */
+  #liveBecame(state, why) {
+    const live = state === "live";
+    setAttribute(this.liveButton, "aria-pressed", String(state !== "off"));
+    setText(this.liveButton, { off: LIVE, connecting: "Connecting …", live: "End live" }[state]);
+    setText(this.liveNote, why);
+    setHidden(this.face.main, live && this.store.streams.get(this.id)?.face === "video");
   }
 
   #drawLegend(kinds) {
@@ -163,6 +191,7 @@ export class Focus {
   constructor({ store, snapshots, grid, onChange }) {
     Object.assign(this, { store, snapshots, grid, onChange });
     this.view = null;
+    addEventListener("pagehide", () => this.view?.leave());
   }
 
   get id() {
@@ -172,6 +201,7 @@ export class Focus {
   /** `held`: which of its buttons has the keyboard then. */
   open(id, held = "back") {
     if (this.id === id || !this.store.streams.has(id)) return;
+    this.view?.leave();
     this.view = new FocusView(id, {
       store: this.store,
       snapshots: this.snapshots,
@@ -189,6 +219,7 @@ export class Focus {
   close() {
     if (this.view === null) return;
     const { id } = this.view;
+    this.view.leave();
     if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
     this.view = null;
     byId("focus").replaceChildren();

@@ -1,11 +1,10 @@
 // Publishes a MediaStream to this server by WHIP (RFC 9725), and again whenever that breaks.
 
-import { token } from "./api.js";
+import { authorization, detailOf, discard, gathered } from "./signalling.js";
 
 const FIRST_MS = 1_000;
 const MOST_MS = 4_000; // of pause between attempts: a network that returns is used soon
 const ANSWER_MS = 8_000; // and no attempt of before hangs on for longer
-const GATHER_MS = 2_000;
 const PATIENCE_MS = 4_000; // with a line that says nothing: it may come back by itself
 
 /** Whether it is worth trying the same again. */
@@ -123,13 +122,6 @@ export class Publisher {
   }
 }
 
-const authorization = () => (token() === null ? {} : { Authorization: `Bearer ${token()}` });
-
-function discard(session) {
-  const signal = AbortSignal.timeout(GATHER_MS);
-  return fetch(session, { method: "DELETE", headers: authorization(), keepalive: true, signal }).catch(() => {});
-}
-
 async function post(path, offer) {
   const answer = await fetch(path, {
     method: "POST",
@@ -148,22 +140,4 @@ async function post(path, offer) {
 
 function roomOr(why) {
   return /no more streams/.test(why) ? "This monitor watches as many calls as it may. This one begins when another ends." : `The monitor is not ready: ${why}.`;
-}
-
-function detailOf(text) {
-  try {
-    return String(JSON.parse(text).detail ?? "");
-  } catch {
-    return "";
-  }
-}
-
-/** Until all candidates are in the offer, or most of them. */
-function gathered(peer) {
-  return new Promise((done) => {
-    const look = () => peer.iceGatheringState === "complete" && done();
-    peer.addEventListener("icegatheringstatechange", look);
-    setTimeout(done, GATHER_MS);
-    look();
-  });
 }

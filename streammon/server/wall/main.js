@@ -132,7 +132,7 @@ async function refresh() {
   ]);
   const before = [...store.streams.keys()].join("\n");
   store.takeStreams(streams.streams, askedAt);
-  store.takeParts(state.components, askedAt);
+  store.takeStatus(state, askedAt);
   if ([...store.streams.keys()].join("\n") !== before) {
     arrange();
     focus.check();

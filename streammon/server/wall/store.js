@@ -51,6 +51,7 @@ export class Store {
     this.book = new IncidentBook();
     this.parts = new Map(); // components that are no streams -> health
     this.partsAt = new Map(); // when an event told of one
+    this.live = false; // whether the server shows streams over WebRTC
     this.dirty = new Set();
     this.listeners = new Set();
     this.scheduled = false;
@@ -107,7 +108,8 @@ export class Store {
   }
 
   /** The answer of /api/status, asked for at `askedAt`. */
-  takeParts(components, askedAt) {
+  takeStatus({ components, live }, askedAt) {
+    this.live = live === true;
     const newer = [...this.parts].filter(([name]) => this.partsAt.get(name) > askedAt);
     const told = components.filter((part) => part.stream === null);
     this.parts = new Map([...told.map((part) => [part.component, part]), ...newer]);
