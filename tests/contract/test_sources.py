@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from secrets import token_hex
+from typing import Any, cast
 
 import av
 import cv2
 import numpy as np
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from streammon.core.ports import Source, SourceContext
 from streammon.core.types import Item, Modality, StreamId
 from streammon.ingest.calls.call_source import CallSource, PicturePacket, SoundPacket
+from streammon.ingest.chat.push import ChatPush
 from streammon.ingest.webrtc.offer import read_offer
 from streammon.registry import SOURCES, adapter_class, known
 from tests.contract.source_laws import LAWS, SourceCase
+from tests.loopback.fake_twitch import fake_twitch
+from tests.loopback.irc_server import free_ports
 from tests.publishers import HERE, Pictures, Sound, publishing
 from tests.sound_cards import FILE_CARD, RATE_HZ, file_card, needs_pyaudio, ramp
 
@@ -83,6 +90,108 @@ def chat_jsonl(folder: Path) -> SourceCase:
         build("chat_jsonl", path=str(path), author_key_file=key),
         build("chat_jsonl", path=str(folder / "missing.jsonl"), author_key_file=key),
     )
+
+
+def irc(folder: Path) -> SourceCase:
+    """In Twitch's dialect, on a fake of it; the real server is in tests/loopback."""
+    (port,) = free_ports(1)
+    there = {
+        "host": "127.0.0.1",
+        "tls": False,
+        "dialect": "twitch",
+        "channels": ["#dallas"],
+        "author_key": str(folder / "authors.key"),
+    }
+
+    @asynccontextmanager
+    async def talking(source: Source) -> AsyncGenerator[None]:
+        async with (
+            fake_twitch(port) as fake,
+            repeating(lambda n: fake.message("hi", id=f"{n}-{token_hex(4)}")),
+        ):
+            yield
+
+    return SourceCase(
+        lambda: Accompanied(build("irc", port=port, nick="justinfan1", **there)(), talking),
+        build("irc", port=1, nick="ann", password=SECRET, **there),
+        secrets=(SECRET,),
+    )
+
+
+def chat_socket(folder: Path) -> SourceCase:
+    (port,) = free_ports(1)
+    key = {"author_key": str(folder / "authors.key")}
+
+    async def talk(connection: ServerConnection) -> None:
+        room = token_hex(4)  # ids are told apart by rooms
+        for number in itertools.count():
+            said = {"author_id": "ann", "text": "hi", "message_id": str(number), "room": room}
+            try:
+                await connection.send(json.dumps(said))
+                await asyncio.sleep(0.005)
+            except ConnectionClosed:
+                return
+
+    @asynccontextmanager
+    async def talking(source: Source) -> AsyncGenerator[None]:
+        async with serve(talk, "127.0.0.1", port, close_timeout=1):
+            yield
+
+    return SourceCase(
+        lambda: Accompanied(build("chat_socket", url=f"ws://127.0.0.1:{port}", **key)(), talking),
+        build("chat_socket", url=f"ws://127.0.0.1:1/?token={SECRET}", **key),
+        secrets=(SECRET,),
+    )
+
+
+def chat_push(folder: Path) -> SourceCase:
+    """One that is pushed to for as long as it is open; there is no way not to be there."""
+
+    @asynccontextmanager
+    async def pushing(source: Source) -> AsyncGenerator[None]:
+        def push(number: int) -> None:
+            if cast(ChatPush, source).is_open:
+                said = {"author_id": "ann", "text": "hi", "message_id": f"{number}-{token_hex(4)}"}
+                cast(ChatPush, source).push([said])
+
+        async with repeating(push):
+            yield
+
+    key = str(folder / "authors.key")
+    return SourceCase(lambda: Accompanied(build("chat_push", author_key=key)(), pushing))
+
+
+@asynccontextmanager
+async def repeating(call: Callable[[int], None]) -> AsyncGenerator[None]:
+    """Call it with 0, 1, 2, ... every few milliseconds while the block lasts."""
+
+    async def repeat() -> None:
+        for number in itertools.count():
+            call(number)
+            await asyncio.sleep(0.005)
+
+    task = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+class Accompanied:
+    """A source of chat, and its other side that is there while it is open."""
+
+    def __init__(
+        self, source: Source, beside: Callable[[Source], AbstractAsyncContextManager[None]]
+    ) -> None:
+        self._source = source
+        self._beside = beside
+        self.stream, self.modalities = source.stream, source.modalities
+
+    @asynccontextmanager
+    async def open(self, context: SourceContext) -> AsyncGenerator[AsyncIterator[Item]]:
+        async with self._beside(self._source), self._source.open(context) as items:
+            yield items
 
 
 def still(folder: Path) -> SourceCase:
@@ -186,6 +295,9 @@ CASES: Mapping[str, Callable[[Path], SourceCase]] = {
     "phone": phone,
     "meeting_bot": meeting_bot,
     "chat_jsonl": chat_jsonl,
+    "chat_push": chat_push,
+    "chat_socket": chat_socket,
+    "irc": irc,
     "still": still,
     "text": text,
 }

@@ -68,9 +68,9 @@ class FakeTwitch:
 
 
 @asynccontextmanager
-async def fake_twitch() -> AsyncGenerator[FakeTwitch]:
+async def fake_twitch(port: int = 0) -> AsyncGenerator[FakeTwitch]:
     fake = FakeTwitch()
-    server = await asyncio.start_server(fake.talk, "127.0.0.1", 0)
+    server = await asyncio.start_server(fake.talk, "127.0.0.1", port)
     fake.port = server.sockets[0].getsockname()[1]
     try:
         yield fake
