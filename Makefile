@@ -12,7 +12,7 @@ BENCHMARKS := $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py 2>/de
 TEST_PACKAGES := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
 	gstreamer1.0-libav chromium redis-server ngircd \
-	portaudio19-dev libasound2-plugins pulseaudio pulseaudio-utils
+	mosquitto openssl portaudio19-dev libasound2-plugins pulseaudio pulseaudio-utils
 
 # Test modules at a time; each process takes up to 2 GB.
 JOBS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores : 4)))

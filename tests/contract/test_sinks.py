@@ -33,6 +33,9 @@ from streammon.sinks.wire import dumps, to_wire
 from tests.answering import Answer, answering
 from tests.fakes import CAM, a_result
 from tests.loopback.kafka_broker import Broker, a_broker
+from tests.loopback.mosquitto import MOSQUITTO, PASSWORD, USER, needs_mosquitto
+from tests.loopback.mosquitto import Broker as MqttBroker
+from tests.loopback.mosquitto import a_broker as an_mqtt_broker
 
 SOON_S = 30.0
 SECRET = "hunter2"
@@ -100,9 +103,23 @@ def http_peer() -> Generator[str]:
         yield server.url
 
 
+@pytest.fixture(scope="module")
+def mqtt_broker(tmp_path_factory: pytest.TempPathFactory) -> Generator[MqttBroker | None]:
+    if MOSQUITTO is None:
+        yield None
+        return
+    with an_mqtt_broker(tmp_path_factory.mktemp("mqtt")) as running:
+        yield running
+
+
 @pytest.fixture
 def case(
-    request: pytest.FixtureRequest, tmp_path: Path, broker: Broker, taken_port: int, http_peer: str
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    broker: Broker,
+    taken_port: int,
+    http_peer: str,
+    mqtt_broker: MqttBroker | None,
 ) -> SinkCase:
     match request.param:
         case "websocket":
@@ -138,6 +155,12 @@ def case(
                 build("webhook", url=http_peer, **inside),
                 build("webhook", url=f"http://127.0.0.1:1/?key={SECRET}", **inside),
             )
+        case "mqtt":
+            assert mqtt_broker is not None
+            return SinkCase(
+                build("mqtt", port=mqtt_broker.port, username=USER, password=PASSWORD),
+                build("mqtt", port=1, username="me", password=SECRET, timeout_s=0.3),
+            )
         case "console":
             return SinkCase(build("console"), build("console"))
         case other:
@@ -151,6 +174,7 @@ KINDS = (
     "jsonl",
     "verdict_webhook",
     "webhook",
+    pytest.param("mqtt", marks=needs_mosquitto),
     "moderation",
     "console",
 )

@@ -1,0 +1,63 @@
+"""How each stream stands now, gathered from alerts, results and health. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from streammon.core.types import AlertState, DetectionResult, Health, HealthState, Severity
+
+CALM = "none"
+_RANK = {severity.value: rank for rank, severity in enumerate(Severity)}
+
+
+@dataclass(slots=True)
+class Standing:
+    """One stream. Each of its methods says whether people would see a difference."""
+
+    health: str = HealthState.STARTING.value
+    incidents: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Open ones: kind and severity."""
+    scores: dict[str, float | None] = field(default_factory=dict)
+    """The newest confidence per kind, in hundredths; `None`: it abstained."""
+
+    def hear_alert(self, said: Mapping[str, Any]) -> bool:
+        """`said`: an alert as it is on the wire; the same one again changes nothing."""
+        before = dict(self.incidents)
+        if said["state"] == AlertState.CLOSED:
+            self.incidents.pop(said["incident_id"], None)
+        else:
+            self.incidents[said["incident_id"]] = (said["kind"], said["severity"])
+        return self.incidents != before
+
+    def hear_result(self, result: DetectionResult) -> bool:
+        if result.experimental:
+            return False
+        score = None if result.confidence is None else round(result.confidence, 2)
+        changed = result.kind not in self.scores or self.scores[result.kind] != score
+        self.scores[result.kind] = score
+        return changed
+
+    def hear_health(self, health: Health) -> bool:
+        """A stream that starts, or has ended, has no open incident and no score."""
+        changed = health.state.value != self.health
+        self.health = health.state.value
+        if health.state in {HealthState.STARTING, HealthState.ENDED, HealthState.FAILED}:
+            changed = changed or bool(self.incidents or self.scores)
+            self.incidents.clear()
+            self.scores.clear()
+        return changed
+
+    def told(self) -> dict[str, Any]:
+        """What is published of it."""
+        scored = [score for score in self.scores.values() if score is not None]
+        severities = [severity for _, severity in self.incidents.values()]
+        return {
+            "problem": "ON" if self.incidents else "OFF",
+            "severity": max(severities, key=_RANK.__getitem__, default=CALM),
+            "kinds": sorted({kind for kind, _ in self.incidents.values()}),
+            "score": max(scored, default=None),
+            "scores": dict(sorted(self.scores.items())),
+            "health": self.health,
+        }

@@ -1,0 +1,67 @@
+"""How a stream stands, after all that was heard of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streammon.core.types import HealthState
+from streammon.sinks.stream_standing import Standing
+from tests.fakes import a_result
+from tests.outgoing import a_health
+
+
+def said(incident: str, state: str, severity: str = "warning", kind: str = "freeze") -> Any:
+    return {"incident_id": incident, "state": state, "severity": severity, "kind": kind}
+
+
+def test_the_worst_open_incident_counts() -> None:
+    standing = Standing()
+    assert standing.hear_alert(said("1", "opened"))
+    assert standing.hear_alert(said("2", "opened", "critical", "voice_spoof"))
+    assert not standing.hear_alert(said("2", "opened", "critical", "voice_spoof"))
+    told = standing.told()
+    assert (told["problem"], told["severity"]) == ("ON", "critical")
+    assert told["kinds"] == ["freeze", "voice_spoof"]
+    assert standing.hear_alert(said("2", "closed"))
+    assert standing.told()["severity"] == "warning"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["opened", "updated", "closed"])))
+)
+def test_there_is_a_problem_while_an_incident_is_open(steps: list[tuple[str, str]]) -> None:
+    standing, open_now = Standing(), set[str]()
+    for incident, state in steps:
+        standing.hear_alert(said(incident, state))
+        open_now = open_now - {incident} if state == "closed" else open_now | {incident}
+        assert (standing.told()["problem"] == "ON") == bool(open_now)
+        assert standing.told()["severity"] == ("warning" if open_now else "none")
+
+
+def test_scores_are_the_newest_per_kind_and_experimental_ones_do_not_count() -> None:
+    standing = Standing()
+    assert standing.hear_result(a_result(kind="freeze", confidence=0.123))
+    assert not standing.hear_result(a_result(kind="freeze", confidence=0.121))
+    standing.hear_result(a_result(kind="voice_spoof", confidence=0.9))
+    assert not standing.hear_result(
+        a_result(kind="face_forgery", confidence=1.0, details={"experimental": True})
+    )
+    assert standing.told()["score"] == 0.9
+    assert standing.told()["scores"] == {"freeze": 0.12, "voice_spoof": 0.9}
+    standing.hear_result(a_result(kind="voice_spoof", confidence=None, abstained="music"))
+    assert standing.told()["score"] == 0.12
+
+
+def test_a_stream_that_begins_anew_has_nothing_against_it() -> None:
+    standing = Standing()
+    standing.hear_alert(said("1", "opened"))
+    standing.hear_result(a_result(kind="freeze", confidence=0.9))
+    assert standing.hear_health(a_health(state=HealthState.STARTING))
+    assert standing.told() == {
+        "problem": "OFF", "severity": "none", "kinds": [], "score": None, "scores": {},
+        "health": "starting",
+    }  # fmt: skip
+    assert not standing.hear_health(a_health(state=HealthState.STARTING))
