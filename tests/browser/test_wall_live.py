@@ -40,6 +40,10 @@ async def test_a_stream_that_freezes_is_seen_on_the_wall(tmp_path: Path) -> None
                     "s => document.querySelector(`[data-stream=${s}] canvas.picture`)?.width > 16",
                     stream,
                 )
+            for stream, path in (("tv", "packets"), ("ball", "jpeg")):
+                await opened.page.locator(
+                    f'.tile[data-stream="{stream}"][data-path="{path}"]'
+                ).wait_for()
             before = await opened.pixels("ball")
             await opened.page.wait_for_timeout(2_500)
             assert await opened.pixels("ball") != before, "the picture moves"

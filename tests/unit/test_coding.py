@@ -41,7 +41,7 @@ def encoded(codec: str, container: str, **options: str) -> tuple[Track, list[Med
 
 def decoded(codec: str, description: bytes | None, packets: list[bytes]) -> int:
     """How many pictures a decoder that was told no more than this makes of the packets."""
-    context = av.CodecContext.create(codec, "r")
+    context: Any = av.CodecContext.create(codec, "r")
     context.extradata = description
     frames = [frame for data in packets for frame in context.decode(av.Packet(data))]
     return len([*frames, *context.decode(None)])

@@ -15,7 +15,7 @@ export class Pen {
     this.linePx = Math.ceil(textPx * 1.45);
     this.baselinePx = Math.floor((this.linePx + Math.round(textPx * 0.68)) / 2);
     context.textBaseline = "alphabetic";
-    context.lineJoin = "miter";
+    context.lineJoin = "round";
   }
 
   widthOf(text, bold = false) {
@@ -63,7 +63,7 @@ export class Pen {
     const { context } = this;
     const thick = Math.max(1, Math.floor(this.textPx / 7));
     for (const [line, stroke] of [[thick + 2, RIM], [thick, colour]]) {
-      context.lineWidth = line;
+      context.lineWidth = 2 * Math.floor(line / 2) + 1; // as OpenCV widens lines, to both sides alike
       context.strokeStyle = stroke;
       context.strokeRect(x1 + 0.5, y1 + 0.5, x2 - x1, y2 - y1);
     }

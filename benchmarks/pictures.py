@@ -1,0 +1,178 @@
+"""What a viewer of the wall costs the server: packets as they came in, against JPEGs it draws.
+
+`streammon run` watches files in real time for freezes, with nobody looking; then a viewer looks at
+every stream in one way for some seconds, and in the next. What the server's process took more than
+with nobody looking, over streams and seconds, is what a viewed stream costs.
+
+    packets_over_jpeg    processor time of a stream that is viewed as packets, over one as JPEGs
+    packets_ms_per_s     that processor time, milliseconds a second of a stream
+    keyframes_ms_per_s   the same with one keyframe a second at most
+    jpeg_ms_per_s        the same with JPEGs, two a second unless the configuration says more
+    packets_kbit_s       what is sent of a stream, headers included
+    keyframes_kbit_s
+    jpeg_kbit_s
+
+The first viewer of JPEGs has a stream decoded, drawn upon and encoded oftener than its detectors
+alone; more viewers of the same stream share that. Packets are handed on for each viewer anew.
+
+    python -m benchmarks.pictures [--quick] [--json OUT]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from websockets.asyncio.client import connect
+
+from benchmarks import report
+
+STREAMS = 8
+SETTLE_S = 3.0
+"""After a change of what is viewed, before it is measured."""
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+WAYS: dict[str, Mapping[str, object] | None] = {
+    "nobody": None,
+    "packets": {"mode": "packets"},
+    "keyframes": {"mode": "packets", "every_s": 1.0},
+    "jpeg": {"mode": "jpeg"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One stretch in which every stream was viewed in one way."""
+
+    cpu_share: float
+    """Seconds of processor time a second, of the whole server."""
+    kbit_s: float
+    """Received, of one stream."""
+    pictures_per_s: float
+    """Of one stream."""
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A monitor of so many files that are read in real time for ever; its process and address."""
+    clip = files("streammon.demo") / "camera_clean.mp4"
+    source = {"type": "av_url", "url": str(clip), "loop": True, "audio": False}
+    config = {
+        "name": "pictures",
+        "sources": {f"cam-{number}": source for number in range(STREAMS)},
+        "detectors": {"freeze": {}},
+        "outbox": {"path": ":memory:"},
+        "server": {"port": 0, "detect": False},
+    }
+    path = folder / "pictures.yaml"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streammon", "run", str(path), "--quiet"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        said = next((line for line in process.stderr if "http://" in line), "")
+        found = re.search(r"http://\S+", said)
+        assert found is not None, "it did not start"
+        yield process, found.group(0).replace("http://", "ws://").rstrip("/") + "/ws"
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def cpu_s(process: subprocess.Popen[str]) -> float:
+    """Processor time of a process, all its threads, so far."""
+    text = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii")
+    fields = text.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+async def look(
+    process: subprocess.Popen[str], url: str, wish: Mapping[str, object] | None, seconds: float
+) -> Look:
+    """View every stream in one way, or none, for so long."""
+    names = [f"cam-{number}" for number in range(STREAMS)]
+    events = [] if wish is None else ["overlay"]
+    pictures = {} if wish is None else dict.fromkeys(names, wish)
+    ask = {"type": "subscribe", "streams": names, "events": events, "pictures": pictures}
+    got_bytes = got = 0
+    async with connect(url, compression=None, max_size=None) as socket:
+        await socket.recv()
+        await socket.send(json.dumps(ask))
+
+        async def read() -> None:
+            nonlocal got_bytes, got
+            async for message in socket:
+                got_bytes += len(message)
+                got += isinstance(message, bytes)
+
+        reading = asyncio.ensure_future(read())
+        await asyncio.sleep(SETTLE_S)
+        before_bytes, before, before_s = got_bytes, got, cpu_s(process)
+        await asyncio.sleep(seconds)
+        took_s = cpu_s(process) - before_s
+        reading.cancel()
+    per_stream = STREAMS * seconds
+    return Look(
+        cpu_share=took_s / seconds,
+        kbit_s=8 * (got_bytes - before_bytes) / 1000 / per_stream,
+        pictures_per_s=(got - before) / per_stream,
+    )
+
+
+async def measure(args: argparse.Namespace) -> tuple[dict[str, float], dict[str, Any]]:
+    rounds, seconds = (1, 8.0) if args.quick else (5, 20.0)
+    taken: dict[str, list[Look]] = {way: [] for way in WAYS}
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as (process, url):
+        await look(process, url, WAYS["jpeg"], SETTLE_S)  # what is loaded and begun once
+        for number in range(rounds):
+            for way in reversed(WAYS) if number % 2 else WAYS:
+                taken[way].append(await look(process, url, WAYS[way], seconds))
+            print(f"round {number + 1} of {rounds}", file=sys.stderr)
+    cost = {
+        way: [
+            1000 * (one.cpu_share - idle.cpu_share) / STREAMS
+            for one, idle in zip(looks, taken["nobody"], strict=True)
+        ]
+        for way, looks in taken.items()
+    }
+    pairs = zip(cost["packets"], cost["jpeg"], strict=True)
+    figures = {"packets_over_jpeg": median(packets / jpeg for packets, jpeg in pairs)}
+    viewed = [way for way in WAYS if way != "nobody"]
+    figures |= {f"{way}_ms_per_s": median(cost[way]) for way in viewed}
+    figures |= {f"{way}_kbit_s": median(one.kbit_s for one in taken[way]) for way in viewed}
+    details = {
+        "streams": STREAMS,
+        "seconds": seconds,
+        "cpu_share": {way: [one.cpu_share for one in looks] for way, looks in taken.items()},
+        "pictures_per_s": {
+            way: median(one.pictures_per_s for one in looks) for way, looks in taken.items()
+        },
+    }
+    return figures, details
+
+
+def main() -> None:
+    args = report.parse_args(__doc__.splitlines()[0] if __doc__ else "")
+    report.write(*asyncio.run(measure(args)), args)
+
+
+if __name__ == "__main__":
+    main()
