@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from aiortc.clock import current_ntp_time
 from aiortc.rtp import RtcpSrPacket
 
 from streammon.core.types import HealthState, VideoFrame
 from streammon.server.watching.coding import Said, VideoCodec
-from streammon.server.watching.outgoing import NTP_FRACTION, NTP_UNIX_S
+from streammon.server.watching.outgoing import NTP_FRACTION
 from tests.fakes import a_result
 from tests.watchers import Watcher, watching
 from tests.whep_server import CALL, Shown, shown
@@ -191,8 +192,8 @@ def _listen(receiver: Any, late_s: list[float]) -> None:
 
     async def heard(packet: Any) -> None:
         if isinstance(packet, RtcpSrPacket):
-            taken_s = packet.sender_info.ntp_timestamp / NTP_FRACTION - NTP_UNIX_S
-            late_s.append(time.time() - taken_s)
+            late = current_ntp_time() - packet.sender_info.ntp_timestamp
+            late_s.append(late / NTP_FRACTION)
         await handle(packet)
 
     receiver._handle_rtcp_packet = heard

@@ -65,7 +65,7 @@ def test_another_inside_of_aiortc_is_named() -> None:
         attach(
             Other(),  # type: ignore[arg-type]
             track,
-            began_unix_s=0.0,
+            began_ntp=0,
             lost=lambda: None,
             heard=lambda: None,
         )

@@ -13,12 +13,12 @@ webrtc/tap.py). Per sender:
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
 from aiortc import MediaStreamTrack, RTCRtpSender
+from aiortc.clock import current_ntp_time
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtcpSrPacket
 
@@ -31,8 +31,6 @@ RTP_TIME = "_RTCRtpSender__rtp_timestamp"
 METHODS = ("_send_keyframe", "_handle_rtcp_packet", "_send_rtcp")
 WRAP = 1 << 32
 NTP_FRACTION = 1 << 32
-NTP_UNIX_S = 2_208_988_800
-"""From the beginning of NTP's time, 1900, to that of Unix time, 1970."""
 
 
 class LiveTrack(MediaStreamTrack):
@@ -78,7 +76,7 @@ def attach(
     sender: RTCRtpSender,
     track: LiveTrack,
     *,
-    began_unix_s: float,
+    began_ntp: int,
     lost: Callable[[], None],
     heard: Callable[[], None],
 ) -> None:
@@ -100,8 +98,7 @@ def attach(
                 at_s = track.at_s(packet.sender_info.rtp_timestamp)
                 if at_s is None:
                     return  # nothing was sent: there is nothing to say of it
-                seconds = began_unix_s + NTP_UNIX_S + at_s
-                packet.sender_info.ntp_timestamp = int(seconds * NTP_FRACTION)
+                packet.sender_info.ntp_timestamp = began_ntp + round(at_s * NTP_FRACTION)
         await send_rtcp(packets)
 
     async def handle_reports(packet: Any) -> None:
@@ -114,6 +111,6 @@ def attach(
     sender.replaceTrack(track)
 
 
-def began_unix_s(live_s: float) -> float:
-    """The wall clock's time at which a live clock that now shows `live_s` began."""
-    return time.time() - live_s
+def began_ntp(live_s: float) -> int:
+    """NTP's time (RFC 3550 4) at which a live clock that now shows `live_s` began."""
+    return current_ntp_time() - round(live_s * NTP_FRACTION)

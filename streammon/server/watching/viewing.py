@@ -150,8 +150,8 @@ class Viewing:
             feed.pictures if video else feed.sound,
             feed.start,
         )
-        began = outgoing.began_unix_s(self.broadcast.live.at_s(self._clock.now_ns()))
-        outgoing.attach(item.sender, track, began_unix_s=began, lost=feed.lost, heard=self._heard)
+        began = outgoing.began_ntp(self.broadcast.live.at_s(self._clock.now_ns()))
+        outgoing.attach(item.sender, track, began_ntp=began, lost=feed.lost, heard=self._heard)
 
     def _heard(self) -> None:
         self._heard_s = self._now_s()
