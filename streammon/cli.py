@@ -68,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_detect,
         _add_eval,
         _add_models,
+        _add_moderation,
         _add_outbox,
         _add_doctor,
     ):
@@ -367,6 +368,34 @@ def _add_outbox(commands: _Commands[_Parser]) -> None:
         action.add_argument("--stream", metavar="NAME", help="only what is about this stream")
         action.add_argument("--dead", action="store_true", help="only what was given up")
         action.add_argument("--json", action="store_true", help="for machines")
+
+
+def _add_moderation(commands: _Commands[_Parser]) -> None:
+    parser = _new(
+        commands,
+        "moderation",
+        text="what is decided about chats, and your word on it",
+        more="Ids may be cut short, as they are shown. A running monitor follows within a second.",
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="what waits for a person")
+    listing.add_argument("--all", action="store_true", help="everything that was decided")
+    audit = actions.add_parser("audit", help="who did what, when and why")
+    words = [
+        actions.add_parser("confirm", help="let it be done"),
+        actions.add_parser("veto", help="let it not be done"),
+        actions.add_parser("undo", help="take back a timeout or a ban"),
+    ]
+    for action in words:
+        action.add_argument("ids", metavar="ID", nargs="+")
+        action.add_argument("--by", default="cli", metavar="NAME", help="for the audit log")
+    for action in (listing, audit):
+        action.add_argument("--limit", type=int, default=200, metavar="N", help="(default: 200)")
+        action.add_argument("--json", action="store_true", help="one object per line")
+    for action in (listing, audit, *words):
+        action.add_argument(
+            "--file", type=Path, help="(default: $XDG_STATE_HOME/streammon/moderation.db)"
+        )
 
 
 def _add_doctor(commands: _Commands[_Parser]) -> None:

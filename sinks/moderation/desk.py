@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from streammon.core.moderation import AuthorBook, ChatActor, ModerationAction
 from streammon.core.types import StreamId
@@ -79,6 +79,15 @@ class Desk:
         known = None if book is None else book.author(decision.author_id)
         can_act = isinstance(book, ChatActor) and _can(book, decision.action)
         return Shown(decision, None if known is None else known.name, can_act)
+
+
+@runtime_checkable
+class HasDesk(Protocol):
+    """A sink at which people decide."""
+
+    @property
+    def desk(self) -> Desk | None:
+        """`None` while it is not running."""
 
 
 def _can(actor: ChatActor, action: ModerationAction) -> bool:

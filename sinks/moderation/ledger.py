@@ -191,6 +191,12 @@ class Ledger:
         found = self._read("WHERE decision_id = ?", decision_id)
         return found[0] if found else None
 
+    def beginning(self, text: str, *, limit: int) -> list[Decision]:
+        """Those whose id begins so; ids are hexadecimal."""
+        if not text.isalnum():
+            return []
+        return self._read("WHERE decision_id GLOB ? LIMIT ?", f"{text}*", limit)
+
     def due(self, states: Collection[State], *, now_ns: int, limit: int) -> list[Decision]:
         """Those in these states whose time has come, the longest waiting first."""
         marks = ", ".join("?" * len(states))

@@ -51,7 +51,7 @@ def proposals(alert: Mapping[str, Any], settings: ModerationConfig) -> Iterator[
                 action,
                 suspect,
                 duration_s=_duration_s(action, rung),
-                hold=rung.hold and action is not ModerationAction.FLAG,
+                hold=rung.holds(action),
                 severity=Severity(severity),
                 why=why,
             )

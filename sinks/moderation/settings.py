@@ -43,11 +43,17 @@ class Rung(Section):
 
     at: LadderSeverity
     do: Annotated[tuple[Step, ...], BeforeValidator(_one_or_several), Field(min_length=1)]
-    hold: bool = False
-    """A person has to confirm each; flags need no confirmation."""
+    hold: Annotated[bool | tuple[Step, ...], BeforeValidator(_one_or_several)] = False
+    """Which of them a person has to confirm, each time: `true` for all. Flags never wait."""
     timeout_s: float = Field(600.0, gt=0.0, le=LONGEST_S)
     ban_s: float | None = Field(None, gt=0.0, le=LONGEST_S)
     """After how long a ban is lifted again; unset: when somebody lifts it."""
+
+    def holds(self, action: ModerationAction) -> bool:
+        """Whether a person has to confirm this action."""
+        if action is ModerationAction.FLAG or isinstance(self.hold, bool):
+            return self.hold is True and action is not ModerationAction.FLAG
+        return action.value in self.hold
 
 
 class Limit(Section):
@@ -91,9 +97,12 @@ _LADDERS: Mapping[str, tuple[Rung, ...]] = {
     "chat_flood": (
         Rung(at="info", do=("flag", "delete")),
         Rung(at="warning", do=("delete", "timeout")),
-        Rung(at="critical", do=("delete", "ban"), hold=True),
+        Rung(at="critical", do=("delete", "ban"), hold=("ban",)),
     ),
-    "ai_text": (Rung(at="info", do=("flag",)), Rung(at="warning", do=("timeout",), hold=True)),
+    "ai_text": (
+        Rung(at="info", do=("flag",)),
+        Rung(at="warning", do=("timeout",), hold=("timeout",)),
+    ),
 }
 _LIMITS: Mapping[ModerationAction, Limit] = {
     ModerationAction.DELETE: Limit(most=300, per_s=60.0),

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ import uvloop
 from streammon.config import MonitorConfig, outbox_path
 from streammon.core.clock import MonotonicClock
 from streammon.core.errors import Permanent
+from streammon.core.ports import Sink
 from streammon.core.types import HealthState
 from streammon.flow.signals import stop_on_signals
 from streammon.pipelines import building
@@ -25,10 +26,12 @@ from streammon.server.call_guard import CallGuard
 from streammon.server.challenging import Challenges
 from streammon.server.chat_ingest import ChatIngest
 from streammon.server.detecting import LIMITS, Detecting
+from streammon.server.moderation import FindDesk
 from streammon.server.serve import serving
 from streammon.server.watching.audience import audience
 from streammon.server.whep import Whep
 from streammon.server.whip import Whip
+from streammon.sinks.moderation.desk import HasDesk
 from streammon.sinks.outbox import MEMORY, Outbox
 from streammon.sinks.websocket_hub import Hub
 from streammon.sinks.wire import WallClock
@@ -149,6 +152,7 @@ async def _monitor(
             watching = None
             if config.server.whep.enabled:
                 watching = await stack.enter_async_context(_watching(config, monitor, clock))
+            moderating = _moderating(parts.sinks)
             app = build_app(
                 monitor.status,
                 hub,
@@ -160,9 +164,12 @@ async def _monitor(
                 challenges=Challenges(monitor.attention, clock),
                 calls=CallGuard(config, parts.entrances),
                 chats=ChatIngest(parts.sources, token=config.server.token),
+                moderating=moderating,
             )
             url = await stack.enter_async_context(serving(app, config.server))
             announce(url)
+            if moderating is not None:
+                say(f"moderate: {url}moderation")
         yield monitor
 
 
@@ -176,6 +183,12 @@ async def _watching(
         view, monitor.attention, said_of=monitor.said_of, settings=settings, clock=clock
     ) as viewers:
         yield Whep(viewers, token=config.server.token)
+
+
+def _moderating(sinks: Sequence[Sink]) -> FindDesk | None:
+    """Where people moderate: the first sink that does it."""
+    found = [sink for sink in sinks if isinstance(sink, HasDesk)]
+    return (lambda: found[0].desk) if found else None
 
 
 def _detecting(config: MonitorConfig, metrics: Metrics) -> Detecting:

@@ -13,6 +13,7 @@ from streammon.detectors.ai_text_canonical import EMOTE, LINK, MENTION, Reading
 from streammon.detectors.ai_text_style import CASUAL, SHORTENED, SMALL_WORDS
 
 LEAST_WORDS = 25
+NOT_ENGLISH = "not in English"
 MOST_SOUP = 0.4
 LEAST_ENGLISH = 0.09
 """Share of words that are small words of English: 99 % of people's texts of 500 characters that
@@ -69,7 +70,7 @@ class Gates:
         if len(words) < LEAST_WORDS:
             return f"fewer than {LEAST_WORDS} words"
         if self.language and not is_english(words):
-            return "not in English"
+            return NOT_ENGLISH
         return None
 
 

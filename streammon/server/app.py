@@ -17,9 +17,11 @@ from streammon.server.call_guard import CallGuard, build_guard_routes
 from streammon.server.challenge import build_challenge_routes, challenge_socket
 from streammon.server.challenging import Challenges
 from streammon.server.chat_ingest import ChatIngest
+from streammon.server.comments import build_comment_routes
 from streammon.server.detect_api import build_detect_routes
 from streammon.server.detecting import Detecting
 from streammon.server.guard import Guard
+from streammon.server.moderation import FindDesk, build_moderation_routes
 from streammon.server.sockets import Sockets
 from streammon.server.whep import Whep
 from streammon.server.whip import Whip
@@ -45,14 +47,15 @@ def build_app(
     watching: Whep | None = None,
     challenges: Challenges | None = None,
     calls: CallGuard | None = None,
+    moderating: FindDesk | None = None,
     chats: ChatIngest | None = None,
 ) -> FastAPI:
     """The ASGI application for `serving`; it asks `view` and holds no state of its own.
 
     With `detecting`, content is judged at `/detect`; with `publishing`, streams are taken at
     `/whip`; with `watching`, they are shown live at `/whep`; with `challenges`, callers are
-    verified at `/challenge`; with `calls`, a person watches one at `/guard`; with `chats`, chat is
-    pushed to `/ingest/chat`.
+    verified at `/challenge`; with `calls`, a person watches one at `/guard`; with `moderating`,
+    moderators look and decide at `/moderation`; with `chats`, chat is pushed to `/ingest/chat`.
     """
     app = FastAPI(
         title="streammon",
@@ -68,6 +71,7 @@ def build_app(
     app.include_router(build_routes(view, hub, metrics, settings.token, live=live))
     if detecting is not None:
         app.include_router(build_detect_routes(detecting, settings.token))
+        app.include_router(build_comment_routes(detecting, settings.token))
     if publishing is not None:
         app.router.routes.extend(publishing.routes())
     if watching is not None:
@@ -77,6 +81,8 @@ def build_app(
         app.router.routes.append(challenge_socket(challenges))
     if calls is not None:
         app.include_router(build_guard_routes(calls))
+    if moderating is not None:
+        app.include_router(build_moderation_routes(moderating, settings.token))
     if chats is not None:
         app.router.routes.extend(chats.routes())
     app.router.routes.append(WebSocketRoute("/ws", sockets.serve, name="events"))

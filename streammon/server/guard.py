@@ -8,7 +8,16 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streammon.ingest.chat.push import PREFIX as CHAT_PREFIX
-from streammon.server import call_guard, challenge, chat_ingest, detect_api, whep, whip
+from streammon.server import (
+    call_guard,
+    challenge,
+    chat_ingest,
+    comments,
+    detect_api,
+    moderation,
+    whep,
+    whip,
+)
 from streammon.server.auth import bearer_allowed, host_allowed
 from streammon.server.detecting import LIMITS
 
@@ -16,7 +25,9 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_QUERY_BYTES = 4 * 1024
 CONTENT_BODIES = {("POST", detect_api.PATH): LIMITS.bytes}
 """Requests that bring content, and how much of it."""
-OPEN_PATHS = frozenset({"/", call_guard.PATH, "/health", "/ready", "/docs", "/openapi.json"})
+OPEN_PATHS = frozenset(
+    {"/", call_guard.PATH, moderation.PATH, "/health", "/ready", "/docs", "/openapi.json"}
+)
 """Hold no data of the streams. Everything else needs the token, new routes included."""
 OPEN_FOLDER = "/static/"
 
@@ -102,9 +113,11 @@ def _is_open(path: str) -> bool:
 
 def _checks_itself(path: str) -> bool:
     """Publishers and viewers may have tokens of their own, and browsers ask first without any; a
-    caller has nothing but the link.
+    caller has nothing but the link; clients of the Perspective API have the token as `?key=`.
     """
-    return path.startswith((whip.PREFIX, whep.PREFIX, challenge.PREFIX, CHAT_PREFIX))
+    return path == comments.PATH or path.startswith(
+        (whip.PREFIX, whep.PREFIX, challenge.PREFIX, CHAT_PREFIX)
+    )
 
 
 def _secure(headers: MutableHeaders, *, path: str) -> None:

@@ -53,6 +53,15 @@ def test_a_rung_gives_its_actions_their_length_and_their_hold() -> None:
     assert (ban.duration_s, ban.hold) == (3600, True)
 
 
+def test_a_rung_can_hold_some_of_its_actions() -> None:
+    rung = {"at": "info", "do": ["flag", "delete", "ban"], "hold": "ban"}
+    some = ModerationConfig.model_validate({"policy": {"chat_flood": [rung]}})
+    every = ModerationConfig.model_validate({"policy": {"chat_flood": [{**rung, "hold": True}]}})
+    alert = an_alert(named("a", "m1"))
+    assert [each.hold for each in proposals(alert, some)] == [False, False, True]
+    assert [each.hold for each in proposals(alert, every)] == [False, True, True]
+
+
 def test_nothing_is_done_about_what_is_closed_unknown_or_unlikely() -> None:
     assert what(an_alert(named("a", "m1"), state="closed")) == []
     assert what(an_alert(named("a", "m1"), kind="freeze")) == []
@@ -130,7 +139,7 @@ def test_a_text_that_reads_like_a_model_never_bans_not_even_when_held() -> None:
 def test_the_default_ladders_ban_only_what_a_person_confirms() -> None:
     bans = [rung for rungs in DEFAULTS.policy.values() for rung in rungs if "ban" in rung.do]
     assert bans
-    assert all(rung.hold for rung in bans)
+    assert all(rung.holds(ModerationAction.BAN) for rung in bans)
 
 
 @pytest.mark.parametrize("order", [["warning", "info"], ["info", "info"]])

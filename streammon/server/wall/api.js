@@ -56,5 +56,16 @@ async function ask(path) {
   return answer;
 }
 
+/** Posts JSON; what the server says against it is the error's text. */
+export async function postJson(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  if (token() !== null) headers.Authorization = `Bearer ${token()}`;
+  const signal = AbortSignal.timeout(ANSWER_MS);
+  const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), signal });
+  if (answer.ok) return answer.json();
+  const said = await answer.json().catch(() => ({}));
+  throw new Error(typeof said.detail === "string" ? said.detail : `${path}: ${answer.status}`);
+}
+
 export const getJson = async (path) => (await ask(path)).json();
 export const getBlob = async (path) => (await ask(path)).blob();
