@@ -74,7 +74,9 @@ class WebLines:
 @asynccontextmanager
 async def web_lines() -> AsyncGenerator[WebLines]:
     lines = WebLines()
-    async with serve(lines.serve, "127.0.0.1", 0, close_timeout=0.5) as server:
+    # What a test does not read must not keep the end of a connection from being seen.
+    options: dict[str, Any] = {"close_timeout": 0.5, "max_queue": None, "ping_interval": None}
+    async with serve(lines.serve, "127.0.0.1", 0, **options) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         lines.url = f"ws://127.0.0.1:{port}"
         yield lines

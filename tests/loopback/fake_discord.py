@@ -80,6 +80,7 @@ class FakeDiscord:
         """One message; its sequence number."""
         message_id = more.pop("message_id", None) or str(next(self._numbers))
         self.message_ids.add(message_id)
+        kind = more.pop("kind", "MESSAGE_CREATE")
         roles, bot, seq = more.pop("roles", []), more.pop("bot", False), more.pop("seq", None)
         message = {
             "id": message_id,
@@ -92,7 +93,7 @@ class FakeDiscord:
             "type": 0,
             **more,
         }
-        return await self.dispatch(peer, "MESSAGE_CREATE", message, seq=seq)
+        return await self.dispatch(peer, kind, message, seq=seq)
 
     async def next_but_beats(self, peer: Peer) -> Any:
         while (said := await peer.receive())["op"] == 1:

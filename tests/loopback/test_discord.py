@@ -139,6 +139,18 @@ async def test_other_servers_channels_and_the_bot_itself_are_not_read(tmp_path: 
             assert await chat.texts(1) == ["here"]
 
 
+async def test_an_edit_is_read_as_what_it_says_now(tmp_path: Path) -> None:
+    async with fake_discord() as fake, connected(a_source(fake, tmp_path), fake) as (chat, peer):
+        await fake.say(peer, "harmless", message_id="7")
+        edit = {"edited_timestamp": "2026-11-22T08:00:05+00:00", "kind": "MESSAGE_UPDATE"}
+        await fake.say(peer, "harmless", message_id="7", kind="MESSAGE_UPDATE")
+        await fake.say(peer, "spam", message_id="7", **edit)
+        messages = [await chat.next() for _ in range(2)]
+        assert [message.text for message in messages] == ["harmless", "spam"]
+        assert is_done(await chat.act(ModerationAction.DELETE, messages[1]))
+        assert fake.message_ids == set()
+
+
 async def test_it_beats_and_answers_when_asked_to(tmp_path: Path) -> None:
     async with fake_discord() as fake:
         fake.heartbeat_ms = 300

@@ -18,7 +18,7 @@ from streammon.ingest.chat import twitch
 from streammon.ingest.chat.twitch import TwitchChat, TwitchConfig
 from tests.chat_sources import STREAM, Chat, a_request, is_done, reading, take
 from tests.contract.source_laws import LAWS, SourceCase
-from tests.loopback.fake_twitch import CHANNEL, CHANNEL_ID, CLIENT_ID, FakeTwitch, fake_twitch
+from tests.loopback.fake_eventsub import CHANNEL, CHANNEL_ID, CLIENT_ID, FakeTwitch, fake_twitch
 from tests.web_lines import Peer
 
 RENEWAL = {

@@ -40,6 +40,8 @@ class PlatformActor(Protocol):
 
     name: str
     """As people call the platform."""
+    lacking: str
+    """Why an action may not be among `actions`."""
 
     @property
     def actions(self) -> frozenset[ModerationAction]: ...
@@ -76,7 +78,7 @@ class Acts:
         if actor is None:
             return failed(f"{self._platform} is not connected")
         if request.action not in actor.actions:
-            return refused(f"{actor.name}: no `{request.action}` here, or no right to")
+            return refused(f"{actor.name}: no `{request.action}` here: {actor.lacking}")
         account = self._account(request)
         if account is None:
             return refused("the author has not written since the monitor began")

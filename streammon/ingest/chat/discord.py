@@ -252,7 +252,7 @@ class _Gateway:
                 raise Permanent("Discord: the bot was removed from the server: invite it again")
         elif self._settings.guild in (event.get("guild_id"), event.get("id")):
             self._guild.take(kind, event)
-        if kind == "MESSAGE_CREATE" and (said := self._said(event)):
+        if kind in ("MESSAGE_CREATE", "MESSAGE_UPDATE") and (said := self._said(kind, event)):
             await channel.send(said)
         self._session.seq = whole_of(message.get("s")) or self._session.seq
 
@@ -266,12 +266,14 @@ class _Gateway:
             raise Permanent("Discord: the bot is not in the server: invite it, and check `guild`")
         self._desk.up()
 
-    def _said(self, event: Fields) -> Said | None:
+    def _said(self, kind: str, event: Fields) -> Said | None:
         channels, author_id = self._settings.channels, text_of(fields_in(event, "author"), "id")
         if event.get("guild_id") != self._settings.guild or author_id == self._session.me:
             return None
         if channels and text_of(event, "channel_id") not in channels:
             return None
+        if kind == "MESSAGE_UPDATE" and not text_of(event, "edited_timestamp"):
+            return None  # a preview was added, or it was pinned
         return said_of(event, guild=self._guild)
 
     async def _refused(self, *, resumable: bool) -> None:

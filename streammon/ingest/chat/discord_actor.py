@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from streammon.core.moderation import ActionOutcome, ActionRequest, ModerationAction
 from streammon.ingest.chat.acting import ALREADY, outcome_of, refused, together
+from streammon.ingest.chat.discord_events import message_number
 from streammon.ingest.chat.web_api import Answer, WebApi, wait_of, whole_of
 
 MOST_TIMEOUT_S = 28 * 86_400.0
@@ -31,6 +32,7 @@ class DiscordActor:
     """Satisfies `acting.PlatformActor`. A receipt is the account's number."""
 
     name = "Discord"
+    lacking = "there is no such action"
     actions = frozenset(ModerationAction) - {ModerationAction.FLAG, ModerationAction.HOLD}
 
     def __init__(self, api: WebApi, guild_id: str, *, ban_as: Literal["ban", "kick"]) -> None:
@@ -56,12 +58,13 @@ class DiscordActor:
                 return self._outcome(answer, "Ban Members")
 
     async def _delete(self, request: ActionRequest) -> ActionOutcome:
-        if not request.room.isdigit() or not all(each.isdigit() for each in request.message_ids):
+        numbers = list(dict.fromkeys(message_number(each) for each in request.message_ids))
+        if not request.room.isdigit() or not all(each.isdigit() for each in numbers):
             return refused("Discord: no such message in this stream")
         channel = f"/channels/{request.room}/messages"
         outcomes = []
-        for begin in range(0, len(request.message_ids), MOST_AT_ONCE):
-            ids = request.message_ids[begin : begin + MOST_AT_ONCE]
+        for begin in range(0, len(numbers), MOST_AT_ONCE):
+            ids = numbers[begin : begin + MOST_AT_ONCE]
             outcomes.append(await self._delete_some(request, channel, ids))
         return together(outcomes)
 
@@ -71,7 +74,7 @@ class DiscordActor:
         if len(ids) == 1:
             answer = await self._ask(request, "DELETE", f"{channel}/{ids[0]}")
         else:
-            body = {"messages": list(dict.fromkeys(ids))}
+            body = {"messages": ids}
             answer = await self._ask(request, "POST", f"{channel}/bulk-delete", body=body)
         return self._outcome(answer, "Manage Messages")
 

@@ -72,11 +72,16 @@ class Guild:
 
 
 def said_of(event: Fields, *, guild: Guild) -> Said | None:
-    """What was said in a `MESSAGE_CREATE`; the room is the channel's number."""
+    """What was said in a message or its edit; the room is the channel's number.
+
+    An edit is what it says now, under the id `<message>@<time>`.
+    """
     author = fields_in(event, "author")
     author_id, message_id = text_of(author, "id"), text_of(event, "id")
     if not author_id or not message_id:
         return None
+    if edited := text_of(event, "edited_timestamp"):
+        message_id = f"{message_id}@{edited}"
     named = fields_in(event, "member").get("roles")
     role_ids = [each for each in named if isinstance(each, str)] if isinstance(named, list) else []
     return Said(
@@ -88,6 +93,11 @@ def said_of(event: Fields, *, guild: Guild) -> Said | None:
         name=text_of(author, "username"),
         roles=guild.roles(author, role_ids),
     )
+
+
+def message_number(message_id: str) -> str:
+    """The number of the message, of an edit too."""
+    return message_id.partition("@")[0]
 
 
 def _unix_s(timestamp: str) -> float | None:

@@ -38,6 +38,7 @@ class MatrixActor:
     """
 
     name = "Matrix"
+    lacking = "there is no such action"
     actions = frozenset(ModerationAction) - {ModerationAction.FLAG, ModerationAction.HOLD}
 
     def __init__(

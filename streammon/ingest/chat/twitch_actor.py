@@ -33,6 +33,7 @@ class TwitchActor:
     """
 
     name = "Twitch"
+    lacking = "the token lacks the scope: see docs/chat.md"
 
     def __init__(self, helix: Helix, broadcaster_id: str) -> None:
         self._helix = helix
