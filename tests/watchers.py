@@ -13,7 +13,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSession
 from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
-from streammon.ingest.webrtc.tap import mend, only_at
+from streammon.ingest.webrtc.tap import mend, only_at, stop_for_good
 from tests.publishers import HERE, number_of
 
 MOST_KEPT = 500
@@ -103,6 +103,8 @@ async def watching(post: Callable[[str], Awaitable[str]], **wishes: Any) -> Asyn
     """A viewer whose offer is answered by `post`, and who looks while the block runs."""
     watcher = Watcher(**wishes)
     try:
+        for transceiver in watcher.peer.getTransceivers():
+            stop_for_good(transceiver)
         for transport in watcher.transports():
             only_at(transport, HERE)
             mend(transport)

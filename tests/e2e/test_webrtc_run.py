@@ -1,4 +1,6 @@
-"""`streammon run` with streams that are published to it: they appear, are judged, and are gone."""
+"""`streammon run` with streams that are published to it: they appear, are judged and watched, and
+are gone.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ import httpx
 import pytest
 
 from tests.e2e.program import streammon
-from tests.publishers import Pictures, Sound, publishing
+from tests.publishers import FPS, Pictures, Sound, publishing
+from tests.watchers import watching
 
 TOKEN = "publish-t0ken"
 CONFIG = """
@@ -56,8 +59,16 @@ async def test_a_call_appears_is_judged_cut_into_a_clip_and_is_gone_again(tmp_pa
                 where.append(answer.headers["location"])
                 return answer.text
 
+            async def watch(offer: str) -> str:
+                answer = await web.post(
+                    "/whep/ann", content=offer, headers={"Content-Type": "application/sdp"}
+                )
+                assert answer.status_code == 201, answer.text
+                return answer.text
+
             assert list(await streams()) == ["studio"]
-            async with publishing(publish, Pictures(), Sound()):
+            pictures = Pictures()
+            async with publishing(publish, pictures, Sound()):
                 await asyncio.to_thread(program.wait_for_line, type="result", stream="ann")
                 ann = (await streams())["ann"]
                 assert ann["health"]["state"] == "up"
@@ -65,6 +76,10 @@ async def test_a_call_appears_is_judged_cut_into_a_clip_and_is_gone_again(tmp_pa
                 asked = {"epoch": ann["epoch"], "start_s": 0, "end_s": 2}
                 clip = await web.get("/api/streams/ann/clip", params=asked)
                 assert clip.status_code == 200
+                async with watching(watch) as viewer:
+                    await viewer.until(lambda: len(viewer.seen) >= 25 and len(viewer.heard) >= 25)
+                    assert pictures.sent - viewer.numbers[-1] < 2 * FPS
+                    assert len(set(viewer.numbers)) == len(viewer.numbers)
                 assert 'streammon_link_lost_ratio{stream="ann"}' in (await web.get("/metrics")).text
                 gone = await web.delete(where[0], headers={"Authorization": f"Bearer {TOKEN}"})
                 assert gone.status_code == 200
