@@ -6,7 +6,7 @@ says what was found; the confidence grows with the time for which it lasts.
 What it cannot see: a picture that was put up by a cut or a fade and stands still from then on (a
 slide, a card, a photograph), unless `content: camera` promises that there is none; stillness under
 something that moves across the middle of the picture; a frozen quiet scene whose noise the codec
-had taken away before, or in which nothing but the light changed; a loop that is longer than its
+had taken away before, or in which nothing but the light changed; a loop longer than half of its
 memory, mirrored or cut differently each round; a loop in pictures more than a second apart
 (keyframes every two seconds still show black, slate and frozen pictures); a loop of slow movement
 that was joined without a seam, and one of a swing, which is what swings look like; digital silence
@@ -41,7 +41,7 @@ from streammon.detectors.stream_memory import StreamMemory
 from streammon.registry import AdapterConfig
 
 KIND = "freeze"
-MODEL = "freeze-3"
+MODEL = "freeze-4"
 Cause = Literal["frozen", "black", "slate", "looped", "silent", "stuck"]
 CAUSES: tuple[Cause, ...] = ("frozen", "black", "slate", "looped", "silent", "stuck")
 
@@ -79,7 +79,7 @@ class FreezeConfig(AdapterConfig):
     loop_natural_s: float = Field(10.0, ge=1.5, le=60.0)
     """Movement that has come back this fast since the stream began may be a turntable."""
     memory_s: float = Field(90.0, ge=20.0, le=120.0)
-    """How far back pictures are remembered: loops longer than about this are not seen."""
+    """How far back pictures are remembered: loops longer than about half of it are not seen."""
     most_streams: PositiveInt = 256
 
     def build(self, name: str) -> Detector:

@@ -11,7 +11,8 @@ from streammon.detectors.recurrence import recurrence_in
 MOST_BLACK, MOST_SLATE, MOST_FROZEN, MOST_LOOPED = 0.95, 0.9, 0.98, 0.97
 MOST_IF_NEVER_ALIVE = 0.4
 MOST_IF_NATURAL = 0.45
-MOST_IF_ALWAYS_LOOPED = 0.8
+MOST_IF_ALWAYS_LOOPED = 0.9
+LEAST_ROUND = 0.7
 HALF_LOOPED_S = 5.0
 OVERLAID_TIMES = 2.5
 CAMERA_MOVED_TIMES = 3.0
@@ -47,7 +48,8 @@ def picture_findings(history: PictureHistory, times: PictureTimes) -> list[Findi
         for still, overlaid in runs
         if still.since_s is not None
     ]
-    looped = None if history.still.since_s is not None else _looped(history, times)
+    moves = history.still.since_s is None and history.still_inside.since_s is None
+    looped = _looped(history, times) if moves else None
     found = [max(frozen, key=lambda each: each.confidence)] if frozen else []
     return found if looped is None else [*found, looped]
 
@@ -61,8 +63,10 @@ def _frozen(still: StillRun, times: PictureTimes, now_s: float, *, overlaid: boo
     and so does a camera that moved and may have come to rest where all is quiet.
     """
     lasted_s = now_s - (now_s if still.since_s is None else still.since_s)
-    frozen_s = times.frozen_s * (OVERLAID_TIMES if overlaid else 1.0)
-    frozen_s *= CAMERA_MOVED_TIMES if still.moved_as_a_whole else 1.0
+    longer = max(
+        OVERLAID_TIMES if overlaid else 1.0, CAMERA_MOVED_TIMES if still.moved_as_a_whole else 1.0
+    )
+    frozen_s = times.frozen_s * longer
     lived = still.seen_alive and not still.shown_anew
     if lived:
         half_s, most = max(frozen_s, 2 * still.habit_s(now_s)), MOST_FROZEN
@@ -86,16 +90,19 @@ def _frozen(still: StillRun, times: PictureTimes, now_s: float, *, overlaid: boo
 def _looped(history: PictureHistory, times: PictureTimes) -> Finding | None:
     """The same movement again, one fixed time later.
 
-    A replay begins in sight, or jumps at its seam, or both. Where movement is so fast that no jump
-    would show, it went on before, too, or it is uneven. What goes on smoothly where a jump would
-    show, what has repeated at one pace since the stream began or since it was set going, and what
-    comes back faster than any replay may be a pendulum, a turntable, a clock or a screen saver.
+    Of a replay a whole round comes again; of what passes by, one thing at a time. A replay begins
+    in sight, or jumps at its seam, or both. Where movement is so fast that no jump would show, it
+    went on before, too, or it is uneven. What goes on smoothly where a jump would show, what has
+    repeated at one pace since the stream began or since it was set going, and what comes back
+    faster than any replay may be a pendulum, a turntable, a clock or a screen saver.
     """
     found = recurrence_in(history.moments, shortest_s=times.loop_shortest_s)
     if found is None:
         return None
     alive = found.lively and not found.swings
-    if found.onset_seen and (found.jumped or (alive and found.moved_before)):
+    if found.round_share < LEAST_ROUND:
+        most = MOST_IF_NATURAL
+    elif found.onset_seen and (found.jumped or (alive and found.moved_before)):
         most = MOST_LOOPED
     elif found.back_after_s >= times.loop_natural_s and (
         found.jumped or (alive and not found.even)
@@ -117,5 +124,6 @@ def _looped(history: PictureHistory, times: PictureTimes) -> Finding | None:
             "lively": found.lively,
             "even": found.even,
             "moved_before": found.moved_before,
+            "round_share": found.round_share,
         },
     )

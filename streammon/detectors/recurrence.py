@@ -33,10 +33,15 @@ LEAST_SHARE = 0.6
 LEAST_MOVING = 0.6
 NATURAL = 1.5
 """What comes back within this many times the distance of a replay may move so by nature."""
+ROUND_NEAR = 1.3
+"""Within a whole round, so many times the distance of a replay still counts as near."""
 LEAST_UNLIKE_S = 3.5
 UNLIKE = 0.5
 """So far, as a share of the usual distance, pictures are that show different moments."""
 MOSTLY = 0.75
+UNLIKE_MEAN, UNLIKE_TIMES = 0.4, 2.5
+"""Where movement is now near to what was, now far, its mean is: such a share of the usual distance,
+and so many times as far as since."""
 LEFT = 1.75
 """Movement that has gone so many times as far as would be near can come back."""
 SWINGING = 0.45
@@ -81,6 +86,10 @@ class Recurrence:
     """It goes at one pace, as machines and screen savers do, and nobody who is alive."""
     moved_before: bool
     """What was seen before moved as well: a turntable that is set going did not."""
+    round_share: float
+    """So much of the whole last round, `lag_s` long, had been there before. Of a replay nearly all;
+    where one car passes as another did, only so long as it passes. What is not remembered was not.
+    """
 
 
 def recurrence_in(moments: Sequence[Moment], *, shortest_s: float) -> Recurrence | None:
@@ -155,19 +164,22 @@ def _described(seen: _Seen, match: _Match, *, shortest: int) -> Recurrence:
     until_then = np.searchsorted(times, times[: len(before)][before] - lag_s)
     moved_1s = float(np.median(seen.steps_to(until_then))) if len(until_then) else 0.0
     round_from = int(np.searchsorted(times, times[-1] - lag_s - matched_s))
+    least, apart = max(1, round(LEAST_UNLIKE_S / step_s)), back.distance / usual
+    near = back.distance[-max(1, round(lag_s / step_s)) :] < ROUND_NEAR * match.limit
     middle = match.middle
     back_at = _back_after(middle, near=NATURAL * match.limit, at=match.column)
     return Recurrence(
         lag_s=round(float(np.median(back.lag_s[match.asked])), 2),
         matched_s=round(matched_s, 2),
         distance=round(float(middle[match.column]) / usual, 3),
-        onset_seen=_lasting(before, least=max(1, round(LEAST_UNLIKE_S / step_s))),
+        onset_seen=_lasting(before, least=least) or _nearer_now(apart, match.recent, least=least),
         back_after_s=round(step_s * (0.5 + back_at), 2),
         swings=_back_after(middle, near=SWINGING * usual, at=shortest) < shortest,
         jumped=_jumped(pictures[round_from:], step_s=step_s, usual=usual),
         lively=match.own_1s >= LIVELY * usual,
         even=_even(pictures[-match.recent :]),
         moved_before=moved_1s >= MOVED_BEFORE * match.own_1s,
+        round_share=round(float(near.mean()), 3),
     )
 
 
@@ -208,6 +220,15 @@ def _lasting(unlike: NDArray[np.bool_], *, least: int) -> bool:
         return False
     counts = np.convolve(unlike.astype(np.int64), np.ones(least, np.int64), mode="valid")
     return bool(counts.max() >= MOSTLY * least)
+
+
+def _nearer_now(apart: Pictures, recent: int, *, least: int) -> bool:
+    """Whether so many pictures in a row were further away, on the whole, than the newest are."""
+    before = apart[:-recent][np.isfinite(apart[:-recent])]
+    if len(before) < least:
+        return False
+    furthest = np.convolve(before, np.full(least, 1 / least), mode="valid").max()
+    return bool(furthest >= max(UNLIKE_MEAN, UNLIKE_TIMES * np.median(apart[-recent:])))
 
 
 def _evenly_lit(thumbs: NDArray[np.float32]) -> Pictures:

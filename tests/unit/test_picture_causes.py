@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from streammon.detectors.picture_causes import (
     PictureTimes,
     picture_findings,
 )
-from streammon.detectors.picture_history import PictureHistory
+from streammon.detectors.picture_history import Moment, PictureHistory
 from tests.scenes import HEIGHT, WIDTH, Picture, frames, room, traffic
 
 TIMES = PictureTimes(
@@ -81,3 +82,24 @@ def test_after_a_camera_moved_stillness_takes_longer_to_count() -> None:
     assert after.confidence < 0.2 < 0.7 < without.confidence
     longer = picture_findings(history(panned + [panned[-1]] * 40), TIMES)[0]
     assert longer.confidence > 0.8
+
+
+def test_over_a_still_picture_nothing_is_searched_for_replays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A ticker along the margin comes round again, exactly."""
+
+    def search(moments: Sequence[Moment], *, shortest_s: float) -> None:
+        raise AssertionError(f"asked about {len(moments)} pictures")
+
+    def with_ticker(number: int) -> Picture:
+        picture = room()
+        across = 40 * number % WIDTH
+        picture[-HEIGHT // 8 :, across : across + WIDTH // 6] = 255
+        return picture
+
+    monkeypatch.setattr("streammon.detectors.picture_causes.recurrence_in", search)
+    found = picture_findings(history([with_ticker(number) for number in range(60)]), TIMES)
+    assert [each.cause for each in found] == ["frozen"]
+    with pytest.raises(AssertionError, match="asked about 60 pictures"):
+        picture_findings(history(moving(60)), TIMES)

@@ -70,6 +70,22 @@ def test_it_is_found_soon_after_it_began_and_gains_with_time() -> None:
     assert after[6].matched_s < after[13].matched_s == 12.0
 
 
+def passes(again_s: float) -> Callable[[float], float]:
+    """Of what moves, seven seconds come again after so long, and then all goes on as never before:
+    a car passes once more as one did."""
+    return lambda at_s: at_s - again_s if again_s + 10.0 <= at_s < again_s + 17.0 else at_s
+
+
+def test_of_a_replay_a_whole_round_comes_again_and_of_what_passes_by_a_part() -> None:
+    found = search(glimpses(replayed(24.0, 12.0), 48 + 2 * 20))
+    assert found is not None
+    assert found.round_share > 0.95
+    passing = search(glimpses(passes(24.0), 2 * 41))
+    assert passing is not None
+    assert passing.matched_s >= 6.0
+    assert passing.round_share < 0.5
+
+
 def test_what_only_repeated_from_the_start_has_no_onset_but_jumps_at_its_seam() -> None:
     found = search(glimpses(lambda at_s: 0.3 * (at_s % 12.0), 240, step_s=0.25))
     assert found is not None
