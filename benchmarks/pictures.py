@@ -1,19 +1,20 @@
 """What a viewer of the wall costs the server: packets as they came in, against JPEGs it draws.
 
-`streammon run` watches files in real time for freezes, with nobody looking; then a viewer looks at
-every stream in one way for some seconds, and in the next. What the server's process took more than
-with nobody looking, over streams and seconds, is what a viewed stream costs.
+`streammon run` reads files in real time, with nobody looking; then a viewer looks at every stream
+in one way for some seconds, and in the next. What the server's process took more than with nobody
+looking, over streams and seconds, is what a viewed stream costs. No detector looks at pictures:
+what is decoded is decoded for the viewer. Where detectors look as often, a JPEG costs `paint_ms`.
 
     packets_over_jpeg    processor time of a stream that is viewed as packets, over one as JPEGs
     packets_ms_per_s     that processor time, milliseconds a second of a stream
     keyframes_ms_per_s   the same with one keyframe a second at most
-    jpeg_ms_per_s        the same with JPEGs, two a second unless the configuration says more
+    jpeg_ms_per_s        the same with JPEGs, two a second
     packets_kbit_s       what is sent of a stream, headers included
     keyframes_kbit_s
     jpeg_kbit_s
+    paint_ms             processor time to draw upon and encode one picture
 
-The first viewer of JPEGs has a stream decoded, drawn upon and encoded oftener than its detectors
-alone; more viewers of the same stream share that. Packets are handed on for each viewer anew.
+More viewers of the same stream share its JPEGs. Packets are handed on for each viewer anew.
 
     python -m benchmarks.pictures [--quick] [--json OUT]
 """
@@ -28,6 +29,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,13 +38,20 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import cv2
+import numpy as np
 from websockets.asyncio.client import connect
 
 from benchmarks import report
+from streammon.config import OverlayConfig
+from streammon.core.types import DetectionResult, Modality, Region, StreamId, VideoFrame
+from streammon.overlay.painter import Painter
 
 STREAMS = 8
 SETTLE_S = 3.0
 """After a change of what is viewed, before it is measured."""
+JPEGS_PER_S = 2.0
+PAINTED = 40
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 WAYS: dict[str, Mapping[str, object] | None] = {
@@ -73,7 +82,8 @@ def server(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     config = {
         "name": "pictures",
         "sources": {f"cam-{number}": source for number in range(STREAMS)},
-        "detectors": {"freeze": {}},
+        "detectors": {"chat_flood": {}},
+        "overlay": {"fps": JPEGS_PER_S},
         "outbox": {"path": ":memory:"},
         "server": {"port": 0, "detect": False},
     }
@@ -137,6 +147,27 @@ async def look(
     )
 
 
+def paint_ms() -> float:
+    """Processor time of one picture: drawn upon with two results, encoded."""
+    noise = np.random.default_rng(1).integers(0, 255, (360, 640, 3), np.uint8)
+    image = np.asarray(cv2.GaussianBlur(noise, (0, 0), 4), np.uint8)  # as smooth as pictures are
+    painter = Painter(OverlayConfig())
+    results = [
+        DetectionResult(
+            StreamId("cam"), kind, kind, Modality.VIDEO, 0, 0.0, 2.0, 0, 0.7, "model-1",
+            regions=(Region(0.2, 0.2, 0.5, 0.6, kind, 0.7),),
+        )
+        for kind in ("freeze", "face_forgery")
+    ]  # fmt: skip
+    took_s = []
+    for number in range(PAINTED):
+        frame = VideoFrame(StreamId("cam"), number, number / 2, 0, image, False, False, 0)
+        began_s = time.thread_time()
+        painter.paint(frame, results=results, incidents=())
+        took_s.append(time.thread_time() - began_s)
+    return 1000 * median(took_s)
+
+
 async def measure(args: argparse.Namespace) -> tuple[dict[str, float], dict[str, Any]]:
     rounds, seconds = (1, 8.0) if args.quick else (5, 20.0)
     taken: dict[str, list[Look]] = {way: [] for way in WAYS}
@@ -158,6 +189,7 @@ async def measure(args: argparse.Namespace) -> tuple[dict[str, float], dict[str,
     viewed = [way for way in WAYS if way != "nobody"]
     figures |= {f"{way}_ms_per_s": median(cost[way]) for way in viewed}
     figures |= {f"{way}_kbit_s": median(one.kbit_s for one in taken[way]) for way in viewed}
+    figures["paint_ms"] = paint_ms()
     details = {
         "streams": STREAMS,
         "seconds": seconds,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -201,10 +200,16 @@ class Client:
 
     async def rest(self) -> None:
         """Until it is woken, or it is time to look for packets again."""
+        loop, timer = asyncio.get_running_loop(), None
+        due_s = self.packets.next_look_s(loop.time())
+        if due_s is not None:
+            timer = loop.call_at(due_s, self.wake.set)
         self.resting = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.packets.tick_s):
-                await self.wake.wait()
+        try:
+            await self.wake.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
         self.resting = False
         self.wake.clear()
 

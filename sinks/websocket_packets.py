@@ -16,7 +16,7 @@ from streammon.sinks import wire
 MOST_STREAMS = 64
 """Streams that a client may have encoded at once."""
 
-TICK_S = 0.02
+TICK_S = 0.04
 """How often a client that has nothing else to wait for is looked after: what it adds to the age."""
 
 SourceOf: TypeAlias = Callable[[StreamId], Source | None]
@@ -57,10 +57,13 @@ class PacketViews:
         self.jumps = 0
         """How often a view was moved on because the client was slow."""
 
-    @property
-    def tick_s(self) -> float | None:
-        """After what time to `take` again; `None`: nothing will come."""
-        return TICK_S if self._seen else None
+    def next_look_s(self, now_s: float) -> float | None:
+        """When to `take` again, the same moment for all clients: one wake-up does for many.
+
+        `None`: nothing will come.
+        """
+        half_s = TICK_S / 2  # a timer that is a little early is not set for the same moment again
+        return ((now_s + half_s) // TICK_S + 1) * TICK_S if self._turn else None
 
     def choose(self, wishes: Mapping[StreamId, PictureWish]) -> None:
         """Follow these streams and no others. What is wanted as before goes on where it is."""

@@ -38,6 +38,7 @@ class ClipShelf:
         self._seconds = seconds
         self._max_bytes = max_bytes
         self._epochs: OrderedDict[int, KeptEpoch] = OrderedDict()
+        self._newest: KeptEpoch | None = None
         self._lock = threading.Lock()
 
     def begin(
@@ -56,8 +57,7 @@ class ClipShelf:
 
     def newest(self) -> KeptEpoch | None:
         """The epoch that began last; `None` before the first. From any thread."""
-        with self._lock:
-            return next(reversed(self._epochs.values()), None)
+        return self._newest
 
     def clip(self, epoch: int, start_s: float, end_s: float) -> Clip | None:
         """The whole groups of pictures that cover the stretch, or `None` if they are gone."""
@@ -70,6 +70,6 @@ class ClipShelf:
 
     def _add(self, epoch: KeptEpoch) -> None:
         with self._lock:
-            self._epochs[epoch.number] = epoch
+            self._epochs[epoch.number] = self._newest = epoch
             while len(self._epochs) > EPOCHS_KEPT:
                 self._epochs.popitem(last=False)

@@ -32,6 +32,10 @@ class RingView:
         self._epoch: KeptEpoch | None = None
         self._coding: TrackCoding | None = None
         self._coding_told = False
+        self._ring: PacketRing[MediaPacket] | None = None
+        """Of the epoch, if there are encoded pictures in it."""
+        self._looked_at = -1
+        """The ring's count when there was nothing more for this reader in it."""
         self._next: int | None = None
         self._earliest = 0
         """Number of the first packet with which it may begin."""
@@ -48,8 +52,9 @@ class RingView:
             return ()
         if newest is not self._epoch:
             return self._begin(newest, now_s)
-        ring = newest.ring
-        if ring is None or not any(track.is_video for track in newest.tracks.values()):
+        ring = self._ring
+        if ring is None or self._looked_at == ring.count:
+            self._level_s = now_s
             return ()
         if self._every_s is not None:
             return self._keyframe(newest, ring, self._every_s)
@@ -58,19 +63,22 @@ class RingView:
     def _begin(self, epoch: KeptEpoch, now_s: float) -> Sequence[Coding | CodedPicture]:
         self._epoch, self._coding, self._coding_told = epoch, None, False
         self._next, self._earliest = None, 0
-        self._level_s, self._shown_s = now_s, None
+        self._level_s, self._shown_s, self._looked_at = now_s, None, -1
+        self._ring = None
         if epoch.ring is None:
             return (_nothing(epoch, 0.0, "its pictures come as they are, not encoded"),)
         if not any(track.is_video for track in epoch.tracks.values()):
             return (_nothing(epoch, 0.0, "it has no pictures"),)
+        self._ring = epoch.ring
         return self.take(now_s)
 
     def _keyframe(
         self, epoch: KeptEpoch, ring: PacketRing[MediaPacket], every_s: float
     ) -> Sequence[Coding | CodedPicture]:
         """The newest keyframe, when it is another one and late enough after the last."""
-        number = ring.newest_group()
+        count, number = ring.count, ring.newest_group()
         if number is None or number == self._next:
+            self._looked_at = count
             return ()
         run = ring.run(number, most=1)
         if run is None or not run.packets:
@@ -93,7 +101,7 @@ class RingView:
             self._next = number
         run = ring.run(self._next, most=MOST_IN_TURN)
         if run is not None and not run.packets:
-            self._level_s = now_s
+            self._level_s, self._looked_at = now_s, self._next
             return ()
         level_s = self._level_s
         if run is None or (level_s is not None and now_s - level_s > BEHIND_S):
