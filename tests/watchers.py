@@ -102,6 +102,15 @@ class Watcher:
 async def watching(post: Callable[[str], Awaitable[str]], **wishes: Any) -> AsyncGenerator[Watcher]:
     """A viewer whose offer is answered by `post`, and who looks while the block runs."""
     watcher = Watcher(**wishes)
+    async with watched_by(watcher, post):
+        yield watcher
+
+
+@asynccontextmanager
+async def watched_by(
+    watcher: Watcher, post: Callable[[str], Awaitable[str]]
+) -> AsyncGenerator[None]:
+    """The same, with a viewer of one's own."""
     try:
         for transceiver in watcher.peer.getTransceivers():
             stop_for_good(transceiver)
@@ -115,7 +124,7 @@ async def watching(post: Callable[[str], Awaitable[str]], **wishes: Any) -> Asyn
             )
             await watcher.accept(await post(await watcher.offer()))
             try:
-                yield watcher
+                yield
             finally:
                 for task in looking:
                     task.cancel()
