@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from streammon.config import load_config
 from streammon.core.moderation import ModerationAction
+from streammon.pipelines import presets
 from streammon.sinks.moderation.evidence import MOST_MESSAGES, accounts_heard, suspects
 from streammon.sinks.moderation.policy import most_now, proposals
 from streammon.sinks.moderation.settings import HookConfig, ModerationConfig
@@ -161,3 +165,25 @@ def test_a_hook_is_https_or_here() -> None:
     assert HookConfig.model_validate({"url": "http://127.0.0.1:9/x"})
     with pytest.raises(ValidationError, match="https"):
         HookConfig.model_validate({"url": "http://example.org/x"})
+
+
+# --- the guide -------------------------------------------------------------------------------
+
+GUIDE = Path(__file__).parents[2] / "docs" / "moderation.md"
+
+
+@pytest.mark.parametrize(
+    "block", re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), re.DOTALL), ids=["ladder", "hook"]
+)
+def test_the_guide_s_settings_are_settings(block: str, tmp_path: Path) -> None:
+    path = tmp_path / "monitor.yaml"
+    path.write_text(block)
+    config = load_config(path, environment={})
+    assert isinstance(config.sinks["moderation"], ModerationConfig)
+
+
+def test_the_ready_made_monitor_rehearses() -> None:
+    sink = presets.load("chat_moderation").sinks["moderation"]
+    assert isinstance(sink, ModerationConfig)
+    assert sink.dry_run is True
+    assert sink.out == ""
