@@ -9,6 +9,7 @@ a moment later (DNS rebinding) gains nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -110,9 +111,12 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
 
 async def _resolved(host: str, port: int) -> list[str]:
     """Numeric addresses, each once. Raises `httpcore.ConnectError`."""
+    name = host.strip("[]")
+    with contextlib.suppress(ValueError):
+        return [str(ip_address(name))]
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError(f"{host} cannot be resolved") from error
     return list(dict.fromkeys(str(address[0]) for *_, address in found))

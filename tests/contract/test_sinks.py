@@ -155,6 +155,12 @@ def case(
                 build("webhook", url=http_peer, **inside),
                 build("webhook", url=f"http://127.0.0.1:1/?key={SECRET}", **inside),
             )
+        case "apprise":
+            dead = f"json://127.0.0.1:1/{SECRET}"
+            url = http_peer.replace("http://", "json://")
+            return SinkCase(
+                build("apprise", url=url, most_per_minute=600), build("apprise", url=dead)
+            )
         case "mqtt":
             assert mqtt_broker is not None
             return SinkCase(
@@ -174,6 +180,7 @@ KINDS = (
     "jsonl",
     "verdict_webhook",
     "webhook",
+    "apprise",
     pytest.param("mqtt", marks=needs_mosquitto),
     "moderation",
     "console",

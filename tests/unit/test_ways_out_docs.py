@@ -1,0 +1,34 @@
+"""The pages on ways out: their examples are configurations that work."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from streammon.config import load_config
+from streammon.pipelines import building
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = ("webhooks.md", "mqtt.md", "notifications.md")
+EXAMPLES = [
+    (page, example)
+    for page in PAGES
+    for example in re.findall(r"^```yaml\n(.*?)^```", (DOCS / page).read_text(), re.M | re.S)
+]
+
+
+@pytest.mark.parametrize(("page", "example"), EXAMPLES)
+def test_each_example_is_a_configuration_whose_sinks_can_be_made(
+    page: str, example: str, tmp_path: Path
+) -> None:
+    (tmp_path / "monitor.yaml").write_text(
+        "sources: {cam: {type: av_url, url: 'lavfi:testsrc2'}}\ndetectors: {freeze: {}}\n" + example
+    )
+    parts = building.build(load_config(tmp_path / "monitor.yaml", environment={}))
+    assert parts.sinks
+
+
+def test_every_page_has_examples() -> None:
+    assert {page for page, _ in EXAMPLES} == set(PAGES)
