@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streammon.core.types import VideoFrame
+from streammon.core.types import Region, VideoFrame
 from streammon.media.tracks import MediaPacket
 from streammon.sections import WhepConfig
 from streammon.server.watching.coding import (
@@ -179,3 +179,17 @@ def test_however_sound_is_cut_the_same_packets_come(pieces: list[int]) -> None:
         at += size
     assert [bytes(one.packet) for one in cut] == [bytes(one.packet) for one in whole]
     assert [one.at_s for one in cut] == [one.at_s for one in whole]
+
+
+def test_a_box_is_drawn_for_as_long_as_it_may_still_be_there() -> None:
+    image_rgb = np.full((360, 640, 3), 200, np.uint8)
+    region = Region(0.3, 0.4, 0.7, 0.6, label="face", score=0.9)
+    said: Said = ((a_result(end_s=10.0, regions=(region,)),), ())
+    edges = []
+    for media_s in (11.0, 13.0):
+        frame = a_frame(0, media_s=media_s, image_rgb=image_rgb)
+        coded = PictureCoder(WhepConfig()).code(frame, said, media_s, codecs=["H264"], keyframes=())
+        (image,) = decoded("H264", [coded["H264"].packet])
+        edges.append(float(image[170:190, 190:196].std()))
+    assert edges[0] > 10
+    assert edges[1] < 3

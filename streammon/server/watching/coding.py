@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
@@ -33,6 +33,8 @@ MOST_PIXELS = 1280 * 720
 """At 30 a second the most that level 3.1 of H.264 has, which every offer allows."""
 PAST_STEP_S, PAST_STEPS = 0.5, 60
 """The scores of the recent past that are drawn: one each half second, for half a minute."""
+REGION_LIFE_S = 2.0
+"""How long after its window a box is still drawn: things move, and scores less so."""
 GAP_S = 0.03
 """Sound whose time differs by more than this from what was expected is a gap."""
 
@@ -112,7 +114,7 @@ class PictureCoder:
 
     def _drawn(self, frame: VideoFrame, said: Said, at_s: float) -> NDArray[np.uint8]:
         """The frame with what was said of it, with sides that are even."""
-        results, incidents = said
+        results, incidents = tuple(_without_old_boxes(said[0], frame.media_s)), said[1]
         if at_s - self._past_s >= PAST_STEP_S:
             self._past_s = at_s
             scores = [one.confidence for one in results if one.confidence is not None]
@@ -129,6 +131,14 @@ class PictureCoder:
         if coder is None or (coder.width, coder.height) != (width, height):
             coder = self._coders[name] = _new_coder(name, (width, height), self._settings)
         return coder
+
+
+def _without_old_boxes(
+    results: Sequence[DetectionResult], media_s: float
+) -> Iterator[DetectionResult]:
+    for result in results:
+        old = bool(result.regions) and result.end_s < media_s - REGION_LIFE_S
+        yield replace(result, regions=()) if old else result
 
 
 def _new_coder(name: VideoCodec, size: tuple[int, int], settings: WhepConfig) -> VideoCodecContext:
