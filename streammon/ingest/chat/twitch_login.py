@@ -135,9 +135,9 @@ class Helix:
         self._tokens.renewed(access, refresh or renewal.refresh_token)
 
 
-def reset_s(answer: Answer) -> float | None:
+def reset_s(answer: Answer, *, now_unix_s: Callable[[], float] = time.time) -> float | None:
     """How long until Helix answers again, as far as it says."""
     reset = answer.headers.get("ratelimit-reset", "")
     if not reset.isdigit():
         return answer.retry_after_s
-    return wait_of(int(reset[:15]) - time.time())
+    return wait_of(int(reset[:15]) - now_unix_s())
