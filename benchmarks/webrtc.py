@@ -1,4 +1,4 @@
-"""What a WebRTC publisher costs to watch, against aiortc as it comes.
+"""What a WebRTC publisher costs to watch, against aiortc as it comes; and how soon `/guard` tells.
 
 Publishers of 720p30 (2.5 Mbit/s, a keyframe every 2 s) and Opus run in a process of their own and
 send the same packets, coded before, to a receiver in another. Both receivers run on uvloop, give
@@ -11,6 +11,10 @@ user and system time while media flow, per publisher and second of media.
     ours_half  ours with a picture every 0.5 s, for which all frames have to be decoded
 
 A keyframe every 2 s is what streammon gets from browsers by asking for it.
+
+Then calls turn synthetic at known moments while the ready-made `call_guard` watches them
+(`of_webrtc/guard.py`): `guard_alert_p95_s` from there to the alert as the page shows it. One call
+and, in full, five are watched by the page itself in Chromium, where that is installed.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report
+from benchmarks.of_webrtc import guard
 from benchmarks.of_webrtc.film import film
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +42,9 @@ SETTLES_S = 2.0
 HERE = ("127.0.0.1",)
 CODECS = ("H264", "VP8")
 VARIANTS = ("stock", "ours", "ours_half")
+QUICK_TRIALS, TRIALS = (10, 1), (40, 5)
+"""Calls, and of those in a browser."""
+
 LINE = (
     "{codec:<5} {variant:<10} N={publishers:<2} {cpu_ms_per_s:7.1f} ms/s a publisher "
     "{frames_per_s:5.2f} pictures/s {sound_share:5.3f} of the sound"
@@ -248,7 +256,10 @@ def main() -> None:
         figures["publisher_over_stock_two_a_second"] = max(
             cost("ours_half", codec) / cost("stock", codec) for codec in CODECS
         )
-    report.write(figures, {"runs": runs, "cores": len(os.sched_getaffinity(0))}, args)
+    guarded = asyncio.run(guard.measured(*(QUICK_TRIALS if args.quick else TRIALS)))
+    figures |= guard.figures(guarded)
+    details = {"runs": runs, "guard": guard.as_details(guarded)}
+    report.write(figures, details | {"cores": len(os.sched_getaffinity(0))}, args)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ SIZE = "180p"
 """Small pictures: what is looked for is what is left of a session, not what is kept of its film."""
 
 LOOK_EVERY_S = 5.0
-WARM_SHARE = 0.3
+WARM_SHARE = 0.4
 """Of the run: until then caches and allocators fill."""
 
 
