@@ -31,6 +31,7 @@ _mail = re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
 _mention = re.compile(r"(?<!\w)@[\w.-]{1,40}")
 _fences = re.compile(r"`{1,3}|\*{1,3}|~~|(?<!\w)_{1,3}(?=\w)|(?<=\w)_{1,3}(?!\w)")
 _line_marks = re.compile(r"^[ \t]*(?:#{1,6}|>+|[-+•]|\d{1,3}[.)])[ \t]+", re.MULTILINE)
+_FENCES = frozenset("`*~_")
 _digit = re.compile(r"\d")
 _space = re.compile(r"\s+")
 _quotes = str.maketrans(
@@ -57,9 +58,20 @@ def visible(text: str) -> str:
 
 def canonical(text: str) -> str:
     """What the model reads of a `visible` text: one line, masked and straightened."""
-    text = _markup.sub(" ", _custom_emote.sub(f" {EMOTE} ", text))
-    text = _mention.sub(MENTION, _link.sub(LINK, _mail.sub(LINK, text)))
-    text = _fences.sub("", _line_marks.sub("", text)).translate(_quotes)
+    # Most chat holds nothing of this, and to look for a character is cheap.
+    if "<" in text:
+        text = _markup.sub(" ", _custom_emote.sub(f" {EMOTE} ", text))
+    if "@" in text:
+        text = _mail.sub(LINK, text)
+    if "." in text or "://" in text:
+        text = _link.sub(LINK, text)
+    if "@" in text:
+        text = _mention.sub(MENTION, text)
+    text = _line_marks.sub("", text)
+    if not _FENCES.isdisjoint(text):
+        text = _fences.sub("", text)
+    if not text.isascii():
+        text = text.translate(_quotes)
     return _space.sub(" ", _digit.sub("0", text)).strip()
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from enum import Enum, auto
+from functools import lru_cache
 
 from streammon.detectors.ai_text_canonical import EMOTE, LINK, MENTION, Reading
 from streammon.detectors.ai_text_style import CASUAL, SHORTENED, SMALL_WORDS
@@ -79,23 +81,36 @@ def soup_share(text: str) -> float:
     tokens = text.split()
     if not tokens:
         return 0.0
-    times = Counter(
-        token for token in tokens if _capitals.fullmatch(token) and token.lower() not in _KNOWN
-    )
-    soup = sum(
-        token.startswith(_masks)
-        or times[token] >= EMOTE_TIMES
-        or _emoji.search(token) is not None
-        or _code.search(token) is not None
-        for token in tokens
-    )
+    soup = 0
+    for token, times in Counter(tokens).items():
+        kind = _kind(token)
+        if kind is _Kind.SOUP or (kind is _Kind.EMOTE_IF_OFTEN and times >= EMOTE_TIMES):
+            soup += times
     return soup / len(tokens)
+
+
+class _Kind(Enum):
+    """What a token is, taken by itself."""
+
+    WORD = auto()
+    SOUP = auto()
+    EMOTE_IF_OFTEN = auto()
+
+
+@lru_cache(maxsize=32_768)
+def _kind(token: str) -> _Kind:
+    """Asked again and again of the same words: an author's text is read with each line of it."""
+    if token.startswith(_masks) or _emoji.search(token) or _code.search(token):
+        return _Kind.SOUP
+    if _capitals.fullmatch(token) and token.lower() not in _KNOWN:
+        return _Kind.EMOTE_IF_OFTEN
+    return _Kind.WORD
 
 
 def is_english(words: list[str]) -> bool:
     """Whether enough of the words are small words of English, and more than of other languages."""
     letters = "".join(words)
-    other_letters = sum(letter > "\u024f" for letter in letters)
+    other_letters = 0 if letters.isascii() else sum(letter > "\u024f" for letter in letters)
     if not words or other_letters > MOST_OTHER_LETTERS * len(letters):
         return False
     folded = [word.lower() for word in words]
