@@ -25,12 +25,14 @@ FPS = 25
 
 
 def h264(
-    images: Sequence[NDArray[np.uint8]], *, gop: int, container: str = "mpegts"
+    images: Sequence[NDArray[np.uint8]], *, gop: int, b_frames: int = 0
 ) -> tuple[Track, list[MediaPacket]]:
-    """RGB pictures as H.264 without B-frames, a keyframe every `gop`; times from 0."""
+    """RGB pictures as H.264 in a transport stream, a keyframe every `gop`."""
     file = io.BytesIO()
-    with av.open(file, "w", format=container) as output:
-        options = {"preset": "ultrafast", "tune": "zerolatency", "g": str(gop), "crf": "12"}
+    with av.open(file, "w", format="mpegts") as output:
+        options = {"preset": "ultrafast", "g": str(gop), "crf": "12", "bf": str(b_frames)}
+        if not b_frames:
+            options["tune"] = "zerolatency"
         stream: Any = output.add_stream("libx264", rate=FPS, options=options)
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
@@ -40,7 +42,7 @@ def h264(
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     file.seek(0)
-    with av.open(file, "r", format=container) as source:
+    with av.open(file, "r", format="mpegts") as source:
         found = source.streams.video[0]
         assert isinstance(found, VideoStream)
         track = remember(found)

@@ -32,19 +32,21 @@ TYPEFACE = 0.05
 
 
 @cache
-def film(width: int = 320, height: int = 180, gop: int = GOP) -> tuple[Track, list[MediaPacket]]:
+def film(
+    width: int = 320, height: int = 180, *, b_frames: int = 0
+) -> tuple[Track, list[MediaPacket]]:
     """Two seconds of a bar that moves over a flat ground."""
     images = []
     for number in range(COUNT):
         image = np.full((height, width, 3), FLAT, np.uint8)
         image[:, number * width // COUNT :][:, : width // 10] = 230
         images.append(image)
-    return h264(images, gop=gop)
+    return h264(images, gop=GOP, b_frames=b_frames)
 
 
-async def played_film(source: CodedFilm, *, gop: int = GOP, loops: bool = True) -> None:
+async def played_film(source: CodedFilm, *, b_frames: int = 0, loops: bool = True) -> None:
     """Plays in real time, each round in an epoch of its own; without `loops` the last stays."""
-    track, packets = film(gop=gop)
+    track, packets = film(b_frames=b_frames)
     for _ in itertools.count() if loops else range(1):
         source.begin(track, packets[0])
         for packet in packets:
@@ -211,7 +213,7 @@ async def test_on_a_wall_of_many_the_first_and_the_urgent_move_and_the_rest_are_
         wall(url, width=1900, height=1900) as opened,
     ):
         tasks = [
-            group.create_task(played_film(each, gop=GOP, loops=each.stream != "cam-11"))
+            group.create_task(played_film(each, b_frames=2, loops=each.stream != "cam-11"))
             for each in films
         ]
         await opened.live()
