@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from streammon.core.errors import Permanent, Retryable
 from streammon.core.moderation import ActionStatus, AuthorRole, ModerationAction
 from streammon.core.types import HealthState
 from streammon.ingest.chat import matrix
 from streammon.ingest.chat.matrix import MatrixChat, MatrixConfig
+from tests.answering import Answer, Asked, as_json
+from tests.answering_here import answering_here
 from tests.chat_sources import STREAM, Chat, a_request, is_done, reading, told
 from tests.contract.source_laws import LAWS, SourceCase
 from tests.loopback.synapse import SERVER_NAME, Person, Synapse, needs_synapse
@@ -181,6 +184,43 @@ async def test_a_room_that_may_not_be_joined_is_named(town: Town, tmp_path: Path
     with pytest.raises(Permanent, match=r"#nowhere:.* cannot be joined"):
         async with reading(source):
             raise AssertionError("there is no such room")
+
+
+async def test_a_server_that_keeps_asking_to_wait_is_left_alone(tmp_path: Path) -> None:
+    asked: list[Asked] = []
+
+    def busy(question: Asked) -> Answer:
+        asked.append(question)
+        return as_json({"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 20}, status=429)
+
+    async with answering_here(busy) as url:
+        with pytest.raises(Retryable, match="keeps asking to wait"):
+            await opened(MatrixConfig(homeserver=url, token="token", rooms=("#a:b",)), tmp_path)
+    assert len(asked) == matrix.MOST_WAITS
+    assert {each.headers["authorization"] for each in asked} == {"Bearer token"}
+    assert not [each for each in asked if "token" in each.path or each.query]
+
+
+async def test_what_is_no_homeserver_needs_a_person(tmp_path: Path) -> None:
+    async with answering_here(lambda asked: Answer(b"<html>", 200)) as url:
+        with pytest.raises(Permanent, match="is it a homeserver"):
+            await opened(MatrixConfig(homeserver=url, token="token", rooms=("#a:b",)), tmp_path)
+
+
+async def opened(settings: MatrixConfig, folder: Path) -> None:
+    keyed = settings.model_copy(update={"author_key": folder / "authors.key"})
+    async with reading(keyed.build(STREAM)):
+        raise AssertionError("it was opened")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"homeserver": "http://matrix.example.org"}, {"rooms": ("lobby",)}, {"rooms": ()}],
+)
+def test_what_cannot_work_is_refused(settings: dict[str, Any]) -> None:
+    good = {"homeserver": "https://matrix.example.org", "token": "token", "rooms": ("#a:b",)}
+    with pytest.raises(ValidationError):
+        MatrixConfig(**{**good, **settings})
 
 
 async def test_an_encrypted_message_is_told_of(town: Town, tmp_path: Path) -> None:
