@@ -81,10 +81,11 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         async with asyncio.timeout(timeout):
             addresses = self._allowed(host, await _resolved(host, port))
             failure: Exception = httpcore.ConnectError(f"{host} has no address")
+            share_s = None if timeout is None else timeout / max(1, len(addresses))
             for address in addresses:
                 try:
                     return await self._inner.connect_tcp(
-                        address, port, timeout, local_address, socket_options
+                        address, port, share_s, local_address, socket_options
                     )
                 except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                     failure = error

@@ -16,7 +16,7 @@ from streammon.sinks.mqtt import HomeAssistantConfig
 
 
 def discovery(
-    config: HomeAssistantConfig, stream: StreamId, *, state_topic: str, availability_topic: str
+    config: HomeAssistantConfig, stream: StreamId, state_topic: str, availability_topic: str
 ) -> dict[str, bytes]:
     """Topic and payload of each entity of one stream: a problem, and the highest score."""
     key = object_id(stream)

@@ -90,15 +90,12 @@ class MqttSink:
     async def _say_goodbye(self, link: MqttLink, *, patient: bool) -> None:
         said = asyncio.Event()
         self._tell_changes(link)
-        if self._next_tell is not None:
-            self._next_tell.cancel()
-            self._next_tell = None
+        self._tell_no_more()
         link.publish(self._availability, OFFLINE, retain=True, accepted=said.set)
         if not patient:
             return
         try:
-            async with asyncio.timeout(self._config.timeout_s):
-                await said.wait()
+            await asyncio.wait_for(said.wait(), self._config.timeout_s)
         except TimeoutError:
             log.warning("mqtt_goodbye_unheard", extra={"sink": self.name})
 
@@ -193,12 +190,15 @@ class MqttSink:
         for stream in self._changed:
             self._tell(link, stream)
         told, self._changed = bool(self._changed), set()
-        if self._next_tell is not None:
-            self._next_tell.cancel()
-        self._next_tell = None
+        self._tell_no_more()
         if told:
             loop = asyncio.get_running_loop()
             self._next_tell = loop.call_later(self._config.state_every_s, self._tell_again)
+
+    def _tell_no_more(self) -> None:
+        if self._next_tell is not None:
+            self._next_tell.cancel()
+        self._next_tell = None
 
     def _tell_again(self) -> None:
         self._next_tell = None
@@ -216,10 +216,7 @@ class MqttSink:
             return
         if hass is not None and stream not in self._introduced:
             self._introduced.add(stream)
-            messages = discovery(
-                hass, stream, state_topic=topic, availability_topic=self._availability
-            )
-            for place, payload in messages.items():
+            for place, payload in discovery(hass, stream, topic, self._availability).items():
                 link.publish(place, payload, retain=True)
         link.publish(topic, dumps(standing.told()), retain=True)
 

@@ -345,7 +345,7 @@ async def _note(
     outbox: Outbox, name: str, *, tries: int, after_s: float | None, error: str
 ) -> None:
     """For `streammon outbox list`."""
-    at = None if after_s is None else time.time() + after_s
+    at = None if after_s is None else time.time_ns() / 1e9 + after_s
     await outbox.change(
         lambda store: store.letters.note(name, tries=tries, next_try_at=at, error=error)
     )

@@ -108,6 +108,8 @@ class Letters:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self.buried = 0
+        """Letters that were given up since the file was opened, but for those that were too old."""
 
     def write(self, consumer: str, alerts: Sequence[StoredAlert]) -> None:
         """Alerts that the consumer has taken over from the common list. While it is closed they
@@ -118,7 +120,7 @@ class Letters:
             [(consumer, alert.stream, alert.seq, alert.alert_id) for alert in alerts],
         )
         if why := self.closed(consumer)[1]:
-            self._db.execute(_BURY, (why, consumer))
+            self.buried += self._db.execute(_BURY, (why, consumer)).rowcount
             self._db.execute("DELETE FROM letters WHERE consumer = ?", (consumer,))
 
     def streams(self, consumer: str) -> list[StreamId]:
@@ -156,7 +158,8 @@ class Letters:
     def bury(self, consumer: str, alert: StoredAlert, *, tries: int, error: str) -> None:
         """Give one up after so many tries."""
         self.tried(consumer, alert, tries=tries, next_try_at=0.0, error=error)
-        self._db.execute(_BURY + " AND l.seq = ?", (error[:MOST_ERROR], consumer, alert.seq))
+        key = (error[:MOST_ERROR], consumer, alert.seq)
+        self.buried += self._db.execute(_BURY + " AND l.seq = ?", key).rowcount
         self._remove(consumer, alert.stream, alert.seq)
 
     def close(self, consumer: str, *, address: str, why: str) -> None:

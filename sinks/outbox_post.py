@@ -65,6 +65,10 @@ class RetryPlan:
             tries += 1
         return cls(Backoff(first_s=first_s, most_s=most_s), tries)
 
+    def tries_after(self, error: Retryable) -> int:
+        """In all, where this was the newest answer."""
+        return self.refused_tries if isinstance(error, Refused) else self.most_tries
+
 
 @runtime_checkable
 class PostalSink(Protocol):
@@ -97,14 +101,14 @@ class Post:
         *,
         clock: Clock,
         report: Report,
-        wall_s: Callable[[], float] = time.time,
+        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._outbox = outbox
         self._name = name
         self._sink = sink
         self._clock = clock
         self._report = report
-        self._wall_s = wall_s
+        self._wall_ns = wall_ns
         self._room = asyncio.Semaphore(sink.most_at_once)
         self._disturbed = asyncio.Event()
         self._serving: set[StreamId] = set()
@@ -120,7 +124,9 @@ class Post:
     @property
     def resting(self) -> bool:
         """Whether everything there is was posted, or waits for its next try."""
-        return self._begun >= self._outbox.last_seq and self._serving <= self._ill.keys()
+        held = self._hold_until_ns > self._clock.now_ns()
+        everything = self._begun >= self._outbox.last_seq
+        return everything and (held or self._serving <= self._ill.keys())
 
     async def run(self) -> None:
         """Post for ever. May be cancelled at any point: what was on its way comes again."""
@@ -200,7 +206,7 @@ class Post:
 
     async def _post(self, letter: Letter) -> bool:
         """Until it is taken or given up; false where the letters have to be looked at again."""
-        tries = letter.tries
+        plan, tries = self._sink.plan, letter.tries
         while True:
             error = await self._try(letter.alert)
             if error is None:
@@ -209,11 +215,10 @@ class Post:
                 await self._close(str(error))
                 return False
             tries += 1
-            refused = isinstance(error, Refused)
-            if tries >= (self._sink.plan.refused_tries if refused else self._sink.plan.most_tries):
+            if tries >= plan.tries_after(error):
                 await self._give_up(letter.alert, tries, str(error))
                 return True
-            delay_s = self._sink.plan.backoff.delay_s(tries - 1)
+            delay_s = plan.backoff.delay_s(tries - 1)
             if isinstance(error, Later):
                 delay_s = max(delay_s, error.after_s)
                 self._hold_until_ns = self._clock.now_ns() + int(error.after_s * 1e9)
@@ -238,7 +243,7 @@ class Post:
         return None
 
     async def _note(self, alert: StoredAlert, tries: int, delay_s: float, error: str) -> None:
-        at = self._wall_s() + delay_s
+        at = self._wall_ns() / 1e9 + delay_s
         await self._outbox.change(
             lambda store: store.letters.tried(
                 self._name, alert, tries=tries, next_try_at=at, error=error

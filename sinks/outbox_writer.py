@@ -257,7 +257,7 @@ class Writer:
             oldest_unacked_s=store.oldest_unacked_s(),
             last_seq=store.last_seq,
             cursors=MappingProxyType(store.cursors()),
-            dead_letters=self._dead_letters,
+            dead_letters=self._dead_letters + store.letters.buried,
             trouble=self._trouble,
             outside=store.changed_outside(),
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -210,7 +209,7 @@ def _rfc3339(at_s: float) -> str:
 def _until(at_s: float | None) -> str:
     if at_s is None:
         return "now"
-    left_s = at_s - time.time()
+    left_s = at_s - datetime.now(UTC).timestamp()
     if left_s < 1:
         return "now"
     if left_s < 120:

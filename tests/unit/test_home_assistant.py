@@ -16,9 +16,7 @@ CONFIG = HomeAssistantConfig()
 
 
 def test_a_stream_is_a_device_with_a_problem_and_a_score() -> None:
-    messages = discovery(
-        CONFIG, StreamId("lobby"), state_topic="s/lobby/state", availability_topic="s/availability"
-    )
+    messages = discovery(CONFIG, StreamId("lobby"), "s/lobby/state", "s/availability")
     assert set(messages) == {
         "homeassistant/binary_sensor/streammon/lobby/config",
         "homeassistant/sensor/streammon/lobby/config",
