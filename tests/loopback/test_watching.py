@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import time
 from collections.abc import Callable
@@ -14,8 +15,12 @@ from aiortc.clock import current_ntp_time
 from aiortc.rtp import RtcpSrPacket
 
 from streammon.core.types import HealthState, VideoFrame
+from streammon.ingest.webrtc.peer import Peer
+from streammon.server.watching.broadcast import Broadcast
 from streammon.server.watching.coding import Said, VideoCodec
+from streammon.server.watching.feed import Feed
 from streammon.server.watching.outgoing import NTP_FRACTION
+from streammon.server.watching.viewing import Viewing
 from tests.fakes import a_result
 from tests.watchers import Watcher, watching
 from tests.whep_server import CALL, Shown, shown
@@ -28,7 +33,9 @@ async def until(so: Callable[[], bool]) -> None:
 
 
 async def nobody_watches(here: Shown) -> None:
+    """Returns once nobody does, and nothing is kept up for them any more."""
     await until(lambda: not here.audience.viewers())
+    await until(lambda: here.attention.interval_s(CALL) is None)
 
 
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
@@ -44,7 +51,6 @@ async def test_a_viewer_sees_the_pictures_with_what_is_said_and_hears_the_sound(
             assert broadcast is not None
             assert set(broadcast.coded) == {codec}
         await nobody_watches(here)
-        assert here.attention.interval_s(CALL) is None
         assert here.audience.broadcast(CALL) is None
     numbers = watcher.numbers
     assert all(before < after for before, after in itertools.pairwise(numbers))
@@ -199,6 +205,17 @@ def _listen(receiver: Any, late_s: list[float]) -> None:
     receiver._handle_rtcp_packet = heard
 
 
+async def test_nothing_is_left_of_viewers_who_left() -> None:
+    async with shown() as here:
+        for _ in range(4):
+            async with watching(here.answer) as watcher:
+                await watcher.until(lambda one=watcher: len(one.seen) >= 1)  # type: ignore[misc]
+            await nobody_watches(here)
+        gc.collect()
+        kinds = (Viewing, Broadcast, Feed, Peer)
+        assert [one for one in gc.get_objects() if isinstance(one, kinds)] == []
+
+
 async def test_where_drawing_fails_for_good_viewers_are_sent_away() -> None:
     def broken(frame: VideoFrame) -> Said:
         raise RuntimeError("mine")
@@ -206,4 +223,3 @@ async def test_where_drawing_fails_for_good_viewers_are_sent_away() -> None:
     async with shown(said_of=broken) as here, watching(here.answer) as watcher:
         await watcher.ended()
         await nobody_watches(here)
-        assert here.attention.interval_s(CALL) is None

@@ -134,12 +134,8 @@ class Audience:
     async def tend(self) -> None:
         """Until cancelled: sees who has gone, and which streams are over."""
         while True:
-            for name, stage in tuple(self._stages.items()):
-                over = stage.broken or self._why_over(name)
-                for viewing in tuple(stage.viewings.values()):
-                    viewing.tend()
-                    if over or viewing.over is not None:
-                        await self.dismiss(viewing, over)
+            for name in tuple(self._stages):
+                await self._tend(name)
             await self._clock.sleep(TEND_EVERY_S)
 
     async def close(self) -> None:
@@ -148,6 +144,16 @@ class Audience:
         for stage in tuple(self._stages.values()):
             for viewing in tuple(stage.viewings.values()):
                 await self.dismiss(viewing, "the server is stopping")
+
+    async def _tend(self, stream: StreamId) -> None:
+        stage = self._stages.get(stream)
+        if stage is None:
+            return
+        over = stage.broken or self._why_over(stream)
+        for viewing in tuple(stage.viewings.values()):
+            viewing.tend()
+            if over or viewing.over is not None:
+                await self.dismiss(viewing, over)
 
     def _found(self, stream: StreamId) -> StreamView:
         found = next((one for one in self._view.streams() if one.stream == stream), None)
