@@ -13,6 +13,7 @@ from pydantic import PositiveInt
 from streammon.core.errors import TooLarge, Undecodable
 from streammon.core.ports import Demand
 from streammon.core.types import ChatMessage, Item, Modality, StreamId
+from streammon.ingest.chat.author_ids import LINES, RECORDED_KEY, AuthorIds, hashed_author
 from streammon.ingest.chat.lines import BadLine, Numbers, Stamper, parse_line
 from streammon.ingest.finite import Finite
 from streammon.ingest.whole_file import read_file
@@ -96,10 +97,11 @@ def chat_source(stream: StreamId, text: str) -> Finite:
     """A recording of the messages of a chat in JSON lines; lines that are none are passed over."""
 
     def make(demand: Demand) -> Iterator[Item]:
-        stamper = Stamper(stream, Numbers())
+        stamper, ids = Stamper(stream, Numbers()), AuthorIds(RECORDED_KEY, platform=LINES)
         for line in text.split("\n"):
             try:
-                yield stamper.stamp(parse_line(line.encode("utf-8", "replace")), since_open_s=0.0)
+                parsed = parse_line(line.encode("utf-8", "replace"))
+                yield hashed_author(stamper.stamp(parsed, since_open_s=0.0), ids)
             except BadLine:
                 continue
 

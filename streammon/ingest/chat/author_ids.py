@@ -6,13 +6,20 @@ import hashlib
 import os
 import secrets
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 from streammon.core.errors import Permanent
+from streammon.core.types import ChatMessage
 
 KEY_BYTES = 32
 DIGEST_BYTES = 12
 FILE_NAME = "authors.key"
+RECORDED_KEY = bytes(KEY_BYTES)
+"""For recordings, known to all: they have the same pseudonyms on every machine, so that replays
+compare. Whoever knows an account can find it there."""
+LINES = "lines"
+"""The platform of chat as JSON lines."""
 
 
 class AuthorIds:
@@ -30,6 +37,13 @@ class AuthorIds:
         digest = self._keyed.copy()
         digest.update(author_id.encode(errors="surrogatepass"))
         return digest.hexdigest()
+
+
+def hashed_author(message: ChatMessage, ids: AuthorIds | None) -> ChatMessage:
+    """The same message under its author's pseudonym; nobody stays nobody."""
+    if ids is None or not message.author_id:
+        return message
+    return replace(message, author_id=ids.hashed(message.author_id))
 
 
 def load_key(path: Path) -> bytes:

@@ -30,7 +30,14 @@ from streammon.core.ports import Demand, Source, SourceContext
 from streammon.core.types import ChatMessage, HealthState, Item, Modality, StreamId
 from streammon.flow.channel import WhenFull
 from streammon.flow.threads import on_thread
-from streammon.ingest.chat.author_ids import FILE_NAME, KEY_BYTES, AuthorIds, load_key
+from streammon.ingest.chat.author_ids import (
+    FILE_NAME,
+    LINES,
+    RECORDED_KEY,
+    AuthorIds,
+    hashed_author,
+    load_key,
+)
 from streammon.ingest.chat.book import Book
 from streammon.ingest.chat.lines import BadLine, Line, LineCutter, Numbers, Stamper, parse_line
 from streammon.ingest.chat.said import Said
@@ -41,8 +48,6 @@ log = logging.getLogger(__name__)
 
 STDIN = "-"
 MOST_WAITING = 256
-REPLAY_KEY = bytes(KEY_BYTES)
-"""Known to all: a recording has the same pseudonyms on every machine, so that replays compare."""
 BLOCK_BYTES = 64 * 1024
 LOOK_AGAIN_S = 0.2
 """How often a growing file, standard input and the wish to leave are looked at."""
@@ -147,11 +152,11 @@ class ChatJsonl:
             raise Permanent("standard input, a followed or a looping chat cannot be replayed")
         stamper = Stamper(self.stream, Numbers())
         bad = BadLines(lambda cause: log.warning("chat_lines_bad", extra={"cause": cause}))
-        ids = AuthorIds(REPLAY_KEY, platform="lines") if self._settings.hash_authors else None
+        ids = AuthorIds(RECORDED_KEY, platform=LINES) if self._settings.hash_authors else None
         for line in self._lines_of_file(threading.Event()):
             taken = _message(line, stamper, bad, since_open_s=0.0)
             if taken is not None:
-                yield _hashed(taken[0], ids)
+                yield hashed_author(taken[0], ids)
 
     def _live(
         self, leaving: threading.Event, now_ns: Callable[[], int], bad: BadLines
@@ -166,7 +171,7 @@ class ChatJsonl:
                 taken = _message(line, stamper, bad, since_open_s=since_open_s)
                 if taken is None:
                     continue
-                message = _hashed(taken[0], ids)
+                message = hashed_author(taken[0], ids)
                 self._book.note(message.author_id, _said(taken[1]))
                 if pacer is not None:
                     pacer.wait(message.media_s, leaving)
@@ -185,7 +190,7 @@ class ChatJsonl:
         if not self._settings.hash_authors:
             return None
         path = self._settings.author_key_file or state_folder() / FILE_NAME
-        return AuthorIds(load_key(path), platform="lines")
+        return AuthorIds(load_key(path), platform=LINES)
 
     def _lines(self, leaving: threading.Event, stamper: Stamper) -> Iterator[bytes | None]:
         if self._settings.path == STDIN:
@@ -276,13 +281,6 @@ def _message(
     except BadLine as error:
         bad.add(str(error))
         return None
-
-
-def _hashed(message: ChatMessage, ids: AuthorIds | None) -> ChatMessage:
-    """The same under its author's pseudonym; nobody stays nobody."""
-    if ids is None or not message.author_id:
-        return message
-    return replace(message, author_id=ids.hashed(message.author_id))
 
 
 def _said(line: Line) -> Said:
