@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS letters (
     error TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (consumer, stream, seq)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS leaning ON letters (consumer, seq) WHERE body IS NULL;
 CREATE TABLE IF NOT EXISTS dead_letters (
     consumer TEXT NOT NULL,
     seq INTEGER NOT NULL,
@@ -62,6 +63,7 @@ SELECT l.consumer, l.seq, l.alert_id, l.stream, coalesce(l.body, a.body), l.trie
 FROM letters l LEFT JOIN alerts a ON a.seq = l.seq
 WHERE l.consumer = ? AND coalesce(l.body, a.body) IS NOT NULL
 """
+_BURY_ONE = f"{_BURY} AND l.stream = ? AND l.seq = ?"
 _REVIVE = """
 INSERT OR REPLACE INTO letters (consumer, stream, seq, alert_id, body)
 SELECT consumer, stream, seq, alert_id, body FROM dead_letters WHERE consumer = ? AND seq = ?
@@ -70,6 +72,8 @@ _BURY_ALERTS = """
 INSERT OR IGNORE INTO dead_letters (consumer, seq, alert_id, stream, body, error)
 SELECT ?, seq, alert_id, stream, body, ? FROM alerts WHERE seq > ? AND seq <= ?
 """
+_OLDEST = "SELECT min(seq) FROM letters WHERE consumer = ? AND body IS NULL"
+_FIRST_BORN = "SELECT stored_lived_s FROM alerts ORDER BY seq LIMIT 1"
 _OLD_ALERTS = """
 SELECT coalesce(max(seq), 0), count(*) FROM (
     SELECT seq FROM alerts WHERE seq > ? AND stored_lived_s < ? ORDER BY seq LIMIT ?
@@ -158,8 +162,8 @@ class Letters:
     def bury(self, consumer: str, alert: StoredAlert, *, tries: int, error: str) -> None:
         """Give one up after so many tries."""
         self.tried(consumer, alert, tries=tries, next_try_at=0.0, error=error)
-        key = (error[:MOST_ERROR], consumer, alert.seq)
-        self.buried += self._db.execute(_BURY + " AND l.seq = ?", key).rowcount
+        key = (error[:MOST_ERROR], consumer, alert.stream, alert.seq)
+        self.buried += self._db.execute(_BURY_ONE, key).rowcount
         self._remove(consumer, alert.stream, alert.seq)
 
     def close(self, consumer: str, *, address: str, why: str) -> None:
@@ -209,11 +213,11 @@ class Letters:
         """Per consumer: up to where everything is done with. `cursors`: up to where it has taken
         alerts over.
         """
-        query = "SELECT consumer, min(seq) FROM letters WHERE body IS NULL GROUP BY consumer"
-        oldest = dict(self._db.execute(query).fetchall())
-        return {
-            name: min(acked, oldest.get(name, acked + 1) - 1) for name, acked in cursors.items()
-        }
+        done = dict(cursors)
+        for name, acked in cursors.items():
+            (oldest,) = self._db.execute(_OLDEST, (name,)).fetchone()
+            done[name] = acked if oldest is None else min(acked, oldest - 1)
+        return done
 
     def expire(
         self, consumer: str, *, acked: int, born_before_s: float, limit: int, error: str
@@ -223,12 +227,15 @@ class Letters:
         Returns the highest number among those alerts, 0 if there are none, and how many went in
         all; at most `limit` of each.
         """
+        first = self._db.execute(_FIRST_BORN).fetchone()
+        if first is None or first[0] >= born_before_s:
+            return 0, 0  # most of the time
         last, count = self._db.execute(_OLD_ALERTS, (acked, born_before_s, limit)).fetchone()
         if count:
             self._db.execute(_BURY_ALERTS, (consumer, error, acked, last))
         letters = self._db.execute(_OLD_LETTERS, (consumer, born_before_s, limit)).fetchall()
         for stream, seq in letters:
-            self._db.execute(_BURY + " AND l.seq = ?", (error, consumer, seq))
+            self._db.execute(_BURY_ONE, (error, consumer, stream, seq))
             self._remove(consumer, stream, seq)
         return int(last), int(count) + len(letters)
 

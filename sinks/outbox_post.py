@@ -179,10 +179,14 @@ class Post:
             await self._outbox.change(lambda store: store.letters.reopen(self._name))
         for stream in await self._outbox.look(lambda store: store.letters.streams(self._name)):
             self._serve_soon(group, stream)
-        disturbed, self._disturbed = self._disturbed, asyncio.Event()
-        disturbed.set()
+        self._disturb()
         await self._say()
         return known
+
+    def _disturb(self) -> None:
+        """Have every stream look at its letters again."""
+        disturbed, self._disturbed = self._disturbed, asyncio.Event()
+        disturbed.set()
 
     def _serve_soon(self, group: asyncio.TaskGroup, stream: StreamId) -> None:
         self._fresh.add(stream)
@@ -194,12 +198,14 @@ class Post:
         """Post the letters of one stream, oldest first, until there are none."""
         while stream in self._fresh:
             self._fresh.discard(stream)
+            disturbed = self._disturbed
             while letters := await self._outbox.look(
                 lambda store: store.letters.of(self._name, stream, AHEAD)
             ):
                 for letter in letters:
-                    if not await self._post(letter):
+                    if not await self._post(letter) or disturbed.is_set():
                         break  # somebody has changed something: look again
+                disturbed = self._disturbed
         self._serving.discard(stream)
         if self._ill.pop(stream, None) is not None:  # its letter was dropped
             await self._say()
@@ -208,11 +214,14 @@ class Post:
         """Until it is taken or given up; false where the letters have to be looked at again."""
         plan, tries = self._sink.plan, letter.tries
         while True:
+            disturbed = self._disturbed
             error = await self._try(letter.alert)
             if error is None:
                 return True
             if isinstance(error, Gone):
                 await self._close(str(error))
+                return False
+            if disturbed.is_set():
                 return False
             tries += 1
             if tries >= plan.tries_after(error):
@@ -223,7 +232,6 @@ class Post:
                 delay_s = max(delay_s, error.after_s)
                 self._hold_until_ns = self._clock.now_ns() + int(error.after_s * 1e9)
             await self._note(letter.alert, tries, delay_s, str(error))
-            disturbed = self._disturbed
             await until(disturbed, self._clock.sleep(delay_s))
             if disturbed.is_set():
                 return False
@@ -270,6 +278,7 @@ class Post:
             lambda store: store.letters.close(self._name, address=self._sink.address, why=why)
         )
         self._ill.clear()
+        self._disturb()
         await self._say()
 
     async def _say(self) -> None:
@@ -277,16 +286,20 @@ class Post:
         (_, closed), dead = await self._outbox.look(
             lambda store: (store.letters.closed(self._name), store.letters.dead(self._name))
         )
-        again = f"streammon outbox retry --sink {self._name}"
-        if closed:
-            said = HealthState.FAILED, f"{closed}; {dead} alerts were put aside; then: {again}"
-        elif self._ill:
-            streams = "1 stream waits" if len(self._ill) == 1 else f"{len(self._ill)} streams wait"
-            said = HealthState.RETRYING, f"{streams}: {next(iter(self._ill.values()))}"
-        elif dead:
-            said = HealthState.DEGRADED, f"{dead} alerts were given up; to send them again: {again}"
-        else:
-            said = HealthState.UP, ""
+        said = _standing(self._name, closed, dead, ill=list(self._ill.values()))
         if said != self._said:
             self._said = said
             self._report(*said)
+
+
+def _standing(name: str, closed: str, dead: int, *, ill: Sequence[str]) -> tuple[HealthState, str]:
+    """What people are told. `ill`: why each stream that waits for its next try does."""
+    again = f"streammon outbox retry --sink {name}"
+    if closed:
+        return HealthState.FAILED, f"{closed}; {dead} alerts were put aside; then: {again}"
+    if ill:
+        streams = "1 stream waits" if len(ill) == 1 else f"{len(ill)} streams wait"
+        return HealthState.RETRYING, f"{streams}: {ill[0]}"
+    if dead:
+        return HealthState.DEGRADED, f"{dead} alerts were given up; to send them again: {again}"
+    return HealthState.UP, ""

@@ -222,6 +222,55 @@ async def test_a_closed_address_stays_closed_over_restarts_and_opens_when_it_cha
     assert reports[-1][0] is HealthState.DEGRADED, "what was put aside is still told of"
 
 
+async def test_streams_whose_post_was_under_way_when_the_address_closed_stay_closed() -> None:
+    """One says 410 while the other is still being posted, and then fails."""
+    reports, under_way = Reports(), asyncio.Event()
+
+    class Slow(Posting):
+        async def post(self, alert: StoredAlert) -> None:
+            self.tries.append(alert.alert_id)
+            if alert.stream == A:
+                await under_way.wait()
+                raise Gone("answered 410")
+            under_way.set()
+            await asyncio.sleep(0.05)
+            raise Retryable("away")
+
+    sink = Slow()
+    async with posting(sink, reports) as (outbox, post):
+        await outbox.append_many([a_row(0, stream=A), a_row(1, stream=B), a_row(2, stream=B)])
+        await _until(lambda: bool(reports) and "3 alerts were put aside" in reports[-1][1])
+        await _until(lambda: post.resting)
+        await asyncio.sleep(0.1)
+        assert outbox.stats().dead_letters == 3
+    assert sorted(sink.tries) == ["alert-0", "alert-1"]
+    assert reports[-1][0] is HealthState.FAILED
+
+
+async def test_a_letter_that_was_dropped_while_an_earlier_one_was_posted_is_not_posted(
+    tmp_path: Path,
+) -> None:
+    going = asyncio.Event()
+
+    class Slow(Posting):
+        async def post(self, alert: StoredAlert) -> None:
+            self.tries.append(alert.alert_id)
+            await going.wait()
+
+    sink = Slow()
+    async with posting(sink, path=tmp_path / "o.db") as (outbox, post):
+        await outbox.append_many([a_row(at, stream=A) for at in range(3)])
+        await _until(lambda: bool(sink.tries))
+        with Beside(tmp_path / "o.db") as beside:
+            known = outbox.stats().outside
+            beside.drop(beside.waiting()[1:2])
+        await outbox.changed_outside(known)
+        await asyncio.sleep(0.05)
+        going.set()
+        await _until(lambda: post.resting)
+    assert sink.tries == ["alert-0", "alert-2"]
+
+
 async def test_what_a_person_sends_again_or_drops_is_heeded_at_once(tmp_path: Path) -> None:
     path = tmp_path / "o.db"
     gone, reports = Posting(lambda alert: Gone("answered 410")), Reports()

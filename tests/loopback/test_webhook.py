@@ -301,6 +301,32 @@ async def test_each_endpoint_gets_what_it_chose(peer: Answering) -> None:
     assert receiver.by_stream() == {"phone.1": [0, 4]}
 
 
+async def test_an_endpoint_that_is_down_holds_up_no_other(peer: Answering) -> None:
+    """Several endpoints are several sinks of one monitor."""
+    receiver = Receiver()
+    peer.answer = lambda asked: receiver(asked) if asked.path == "/up" else Answer(hangs=True)
+    async with (
+        asyncio.timeout(30.0),
+        Outbox(OutboxConfig(), MEMORY, clock=CLOCK) as outbox,
+        asyncio.TaskGroup() as group,
+    ):
+        running = []
+        for name in ("up", "down"):
+            await outbox.join(name)
+            sink = WebhookConfig.model_validate(
+                {"url": f"{peer.url}/{name}", "allow_private": True, "timeout_s": 0.2}
+            ).build(name)
+            outlet = Outlet(sink, outbox, clock=CLOCK, report=Reports(), metrics=Metrics())
+            running.append(group.create_task(outlet.run()))
+        for number in range(20):
+            await outbox.append(a_row(number, stream=StreamId(f"cam-{number % 2}")))
+        await _until(lambda: len(receiver.seen) == 20)
+        left = await outbox.look(lambda store: store.letters.streams("down"))
+        for task in running:
+            task.cancel()
+    assert sorted(left) == ["cam-0", "cam-1"]
+
+
 async def test_an_endpoint_that_says_gone_is_left_alone_and_health_says_so(
     peer: Answering,
 ) -> None:
