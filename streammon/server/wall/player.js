@@ -38,7 +38,6 @@ export class Player {
     this.decoder = null;
     this.needsKeyframe = true;
     this.failedAt = -Infinity;
-    this.failures = 0;
     this.held = []; // decoded, not shown yet: { frame, epoch, mediaS }
     this.pace = new Pace();
     this.startedAt = performance.now();
@@ -51,15 +50,10 @@ export class Player {
     this.coding = coding;
     this.waiting = [];
     this.#letGo();
-    if (coding.codec === null) return this.#end(coding.why_not);
-    const able = await supported(configOf(coding));
-    if (this.over || this.coding !== coding) return undefined; // another came meanwhile
-    if (!able) return this.#end(`this browser does not decode ${coding.codec}`);
-    this.codec = coding.codec;
-    const { waiting } = this;
-    this.waiting = null;
-    for (const [header, data] of waiting) this.take(header, data);
-    return undefined;
+    const able = coding.codec !== null && (await supported(configOf(coding)));
+    if (this.over || this.coding !== coding) return; // another came meanwhile
+    if (able) this.#begin();
+    else this.#end(coding.why_not || `this browser does not decode ${coding.codec}`);
   }
 
   take(header, data) {
@@ -70,17 +64,8 @@ export class Player {
       return;
     }
     if (this.needsKeyframe && !header.is_keyframe) return;
-    if (this.decoder?.decodeQueueSize > MOST_QUEUED) return this.#failed(new Error("too slow for this stream"));
-    try {
-      this.decoder ??= this.#made();
-      const timestamp = Math.round(header.media_s * 1e6);
-      this.decoder.decode(new EncodedVideoChunk({ type: header.is_keyframe ? "key" : "delta", timestamp, data }));
-      this.needsKeyframe = false;
-      if (this.keyframesOnly && header.is_keyframe) this.#flush();
-    } catch (error) {
-      this.#failed(error);
-    }
-    return undefined;
+    if (this.decoder?.decodeQueueSize > MOST_QUEUED) this.#failed(new Error("too slow for this stream"));
+    else this.#decode(header, data);
   }
 
   /** The picture to show from now on, or null while it is the same. Its frame is the caller's to close. */
@@ -101,6 +86,25 @@ export class Player {
     this.#forget();
   }
 
+  #begin() {
+    const { waiting } = this;
+    this.codec = this.coding.codec;
+    this.waiting = null;
+    for (const [header, data] of waiting) this.take(header, data);
+  }
+
+  #decode(header, data) {
+    try {
+      this.decoder ??= this.#made();
+      const timestamp = Math.round(header.media_s * 1e6);
+      this.decoder.decode(new EncodedVideoChunk({ type: header.is_keyframe ? "key" : "delta", timestamp, data }));
+      this.needsKeyframe = false;
+      if (this.keyframesOnly && header.is_keyframe) this.#flush();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
   #forget() {
     for (const { frame } of this.held) frame.close();
     this.held = [];
@@ -118,7 +122,10 @@ export class Player {
   }
 
   #decoded(frame, decoder, epoch) {
-    if (this.decoder !== decoder) return frame.close();
+    if (this.decoder !== decoder) {
+      frame.close();
+      return;
+    }
     const nowS = performance.now() / 1000;
     const mediaS = frame.timestamp / 1e6;
     if (this.held.length > 0 && this.held[0].epoch !== epoch) this.#forget(); // another clock
@@ -126,7 +133,6 @@ export class Player {
     this.held.push({ frame, epoch, mediaS });
     if (this.held.length > MOST_HELD) this.held.shift().frame.close();
     this.decodedAt = performance.now();
-    return undefined;
   }
 
   /** A keyframe that comes alone is to be shown now, whatever pictures could lie before it. */
@@ -137,7 +143,6 @@ export class Player {
 
   #failed(error) {
     const now = performance.now();
-    this.failures += 1;
     const again = now - this.failedAt < TWICE_MS;
     this.failedAt = now;
     this.#letGo();

@@ -48,6 +48,10 @@ export class Players {
       for (const [id, player] of this.players) {
         const picture = player.due(nowS);
         if (picture === null) continue;
+        if (!this.store.streams.has(id)) { // it has left; so will its player
+          picture.frame.close();
+          continue;
+        }
         this.store.takeFrame(id, picture);
         this.onPicture(id);
       }
