@@ -58,9 +58,11 @@ def talker(
         yield a_frame(seq, media_s=media_s, image_rgb=np.hstack(pictures))
 
 
-def write_film(path: Path, *, late_s: float = 0.0, fps: int = 25, faces: int = 1) -> None:
-    """The talker as H.264 and AAC, as a camera would send it."""
-    items = list(talker(late_s=late_s, rate=fps, faces=faces))
+def write_film(
+    path: Path, *, late_s: float = 0.0, fps: int = 25, faces: int = 1, times: int = 1
+) -> None:
+    """The talker as H.264 and AAC, as a camera would send it; so many times over."""
+    items = times * list(talker(late_s=late_s, rate=fps, faces=faces))
     pcm = np.concatenate([item.pcm for item in items if isinstance(item, AudioChunk)])
     with av.open(str(path), "w") as output:
         video = output.add_stream("libx264", rate=fps, options={"preset": "veryfast"})

@@ -13,4 +13,11 @@ def run(arguments: argparse.Namespace) -> int:
     config = presets.load(
         arguments.config, sources=arguments.source, changes=live.changes(arguments)
     )
-    return live.watch(config, arguments, announce=lambda url: live.say(f"wall: {url}"))
+    takes_calls = any(getattr(source, "admits", 0) for source in config.sources.values())
+
+    def announce(url: str) -> None:
+        live.say(f"wall: {url}")
+        if takes_calls:
+            live.say(f"watch a call: {url}guard")
+
+    return live.watch(config, arguments, announce=announce)

@@ -46,6 +46,7 @@ async def share_file(page: Page, path: Path) -> None:
 @pytest.mark.timeout(150)
 async def test_a_cloned_voice_raises_the_alert_within_the_stated_time(program: Program) -> None:
     url = await asyncio.to_thread(program.url)
+    program.wait_for(lambda: f"watch a call: {url}/guard" in "".join(program.said))
     async with chromium() as browser, guard(browser, f"{url}/") as opened:
         page = opened.page
         await share(page, "studio_cloned_voice.mp4")
@@ -90,7 +91,7 @@ async def test_two_faces_in_a_shared_picture_are_people_with_a_line_each(
     program: Program, tmp_path: Path
 ) -> None:
     film = tmp_path / "two.mp4"
-    await asyncio.to_thread(write_film, film, faces=2)
+    await asyncio.to_thread(write_film, film, faces=2, times=5)
     url = await asyncio.to_thread(program.url)
     async with chromium() as browser, guard(browser, f"{url}/") as opened:
         page = opened.page

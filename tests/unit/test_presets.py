@@ -102,6 +102,7 @@ def test_the_shipped_detectors_are_those_of_all_ready_made_monitors_with_their_r
     monitors = [presets.load(name, changes={"sources": None}) for name in presets.JUDGES]
     assert set(shipped.detectors) == {name for one in monitors for name in one.detectors}
     assert shipped.detectors["freeze"] == monitors[0].detectors["freeze"]
-    for monitor in monitors:
-        for kind, rule in monitor.alerts.rules_by_kind.items():
-            assert shipped.rules[shipped.alerts.rules_by_kind[kind]] == monitor.rules[rule]
+    for kind in {kind for one in monitors for kind in one.alerts.rules_by_kind}:
+        first = next(one for one in monitors if kind in one.alerts.rules_by_kind)
+        rule = first.rules[first.alerts.rules_by_kind[kind]]
+        assert shipped.rules[shipped.alerts.rules_by_kind[kind]] == rule, "the earlier stands"

@@ -136,7 +136,7 @@ export class CheckList {
 
   #row({ check, level, name, said, advice }) {
     if (!this.rows.has(check)) {
-      const parts = { name: h("span"), level: h("span", { class: "level" }), said: h("p", { class: "muted" }), people: h("ul", { class: "people muted" }), advice: h("p", { class: "advice" }) };
+      const parts = { name: h("span"), level: h("span", { class: "level" }), said: h("p", { class: "muted" }), people: h("ul", { class: "people" }), advice: h("p", { class: "advice" }) };
       const element = h("li", { "data-kind": check.kind }, h("h4", {}, parts.name, parts.level), parts.said, parts.people, parts.advice);
       this.rows.set(check, { ...parts, element });
     }
