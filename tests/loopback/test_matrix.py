@@ -147,6 +147,7 @@ async def test_nothing_said_while_away_is_lost_or_comes_twice(
         await said_by(chat, town.guest, room, "and on it goes")
 
 
+@pytest.mark.timeout(120)  # it is started twice
 async def test_a_killed_homeserver_costs_no_message(tmp_path: Path) -> None:
     (tmp_path / "synapse").mkdir()
     town = Town(tmp_path / "synapse")
