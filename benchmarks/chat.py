@@ -232,6 +232,8 @@ class FloodedChat:
     def __init__(self, number: int, *, flood_after_s: float) -> None:
         self.stream = StreamId(f"chat{number}")
         self.flood_began_ns: int | None = None
+        self.seen_ns: int | None = None
+        """When its flood's alert arrived; then it ends."""
         self._rng = random.Random(number)
         self._flood_after_s = flood_after_s
 
@@ -258,26 +260,25 @@ class FloodedChat:
             if number % 100 == 0:
                 await asyncio.sleep(0)
         began_s = time.monotonic()
-        at_s, floods = 0.0, 0
-        while at_s < self._flood_after_s + FLOOD_S:
+        at_s = 0.0
+        while at_s < self._flood_after_s + FLOOD_S and self.seen_ns is None:
             yield talk()
             if at_s >= self._flood_after_s:
                 flooder = f"f{rng.randrange(FLOODERS)}-{self.stream}"
                 flood = message(flooder, flood_line(rng))
                 self.flood_began_ns = self.flood_began_ns or flood.captured_ns
-                floods += 1
                 yield flood
             at_s += 1 / TALK_PER_S
             await asyncio.sleep(max(0.0, began_s + at_s - time.monotonic()))
 
 
 class Heard:
-    """A sink that notes when each incident's opening reaches it."""
+    """A sink that notes when each flood's incident reaches it."""
 
     name = "heard"
 
-    def __init__(self) -> None:
-        self.opened_ns: dict[StreamId, int] = {}
+    def __init__(self, chats: Sequence[FloodedChat]) -> None:
+        self._chats = {chat.stream: chat for chat in chats}
 
     async def __aenter__(self) -> Self:
         return self
@@ -295,16 +296,15 @@ class Heard:
 
     async def deliver(self, item: Outgoing) -> None:
         if isinstance(item, Alert) and item.state is AlertState.OPENED:
-            self.opened_ns.setdefault(item.stream, time.monotonic_ns())
+            self._chats[item.stream].seen_ns = time.monotonic_ns()
 
 
 async def floods(first: int, count: int) -> list[float | None]:
     """Seconds from each flood's first message to its alert; `None`: none, or before the flood."""
     config = presets.load("chat_moderation", changes={"sources": None, "sinks": None})
     rng = random.Random(first)
-    chats = [FloodedChat(first + n, flood_after_s=rng.uniform(2.0, 4.0)) for n in range(count)]
-    heard = Heard()
-    sinks: tuple[Sink, ...] = (heard,)
+    chats = [FloodedChat(first + n, flood_after_s=rng.uniform(5.0, 7.0)) for n in range(count)]
+    sinks: tuple[Sink, ...] = (Heard(chats),)
     parts = building.Parts(
         tuple(chats), building.build_detectors(config), building.build_rules(config), sinks
     )
@@ -323,13 +323,13 @@ async def floods(first: int, count: int) -> list[float | None]:
             origin=uuid.uuid4().hex,
         )
         await asyncio.wait_for(monitor.run(asyncio.Event()), 120)
-    return [_delay_s(chat, heard.opened_ns.get(chat.stream)) for chat in chats]
+    return [_delay_s(chat) for chat in chats]
 
 
-def _delay_s(chat: FloodedChat, opened_ns: int | None) -> float | None:
-    if opened_ns is None or chat.flood_began_ns is None or opened_ns < chat.flood_began_ns:
+def _delay_s(chat: FloodedChat) -> float | None:
+    if chat.seen_ns is None or chat.flood_began_ns is None or chat.seen_ns < chat.flood_began_ns:
         return None
-    return (opened_ns - chat.flood_began_ns) / 1e9
+    return (chat.seen_ns - chat.flood_began_ns) / 1e9
 
 
 def main() -> None:
