@@ -71,7 +71,7 @@ def a_source(folder: Path, *rooms: Room, **more: Any) -> MatrixChat:
         "homeserver": town.server.url,
         "token": town.bot.token,
         "rooms": tuple(room.name for room in rooms),
-        "author_key": folder / "authors.key",
+        "author_key_file": folder / "authors.key",
         **more,
     }
     return MatrixConfig(**settings).build(STREAM)
@@ -209,7 +209,7 @@ async def test_what_is_no_homeserver_needs_a_person(tmp_path: Path) -> None:
 
 
 async def opened(settings: MatrixConfig, folder: Path) -> None:
-    keyed = settings.model_copy(update={"author_key": folder / "authors.key"})
+    keyed = settings.model_copy(update={"author_key_file": folder / "authors.key"})
     async with reading(keyed.build(STREAM)):
         raise AssertionError("it was opened")
 
@@ -287,6 +287,18 @@ async def test_a_mute_takes_the_voice_until_it_is_lifted(town: Town, tmp_path: P
         again = await chat.act(ModerationAction.UNTIMEOUT, message, key="another", **lifting)
         assert again.status is ActionStatus.ALREADY
         await said_by(chat, town.guest, room, "sorry")
+
+
+async def test_two_muted_at_once_are_both_muted(town: Town, tmp_path: Path) -> None:
+    room = town.room()
+    async with reading(a_source(tmp_path, room)) as chat:
+        spammers = (town.guest, town.other)
+        messages = [await said_by(chat, each, room, f"spam of {each.user_id}") for each in spammers]
+        muting = [chat.act(ModerationAction.TIMEOUT, message) for message in messages]
+        assert all(map(is_done, await asyncio.gather(*muting)))
+        levels = town.owner.do("GET", f"/rooms/{room.room_id}/state/m.room.power_levels")["users"]
+        assert isinstance(levels, dict)
+        assert [levels.get(each.user_id) for each in spammers] == [-1, -1]
 
 
 async def test_whoever_has_a_level_of_their_own_is_not_muted(town: Town, tmp_path: Path) -> None:

@@ -48,8 +48,8 @@ TIMELINE = 50
 PAGE = 100
 MOST_PAGES = 50
 MOST_WAITS = 5
-WAIT_S = 5.0
-"""When a homeserver asks to wait, but not how long."""
+WAIT_S, MOST_WAIT_S = 5.0, 60.0
+"""When a homeserver asks to wait but not how long, and when it asks for longer."""
 
 
 class MatrixConfig(ChatConfig):
@@ -280,5 +280,5 @@ class _Connection:
                 raise Permanent("Matrix refused the token: set `token` to a valid access token")
             if answer.status != 429:
                 return answer
-            await asyncio.sleep(limited_s(answer) or WAIT_S)
+            await asyncio.sleep(min(limited_s(answer) or WAIT_S, MOST_WAIT_S))
         raise Retryable("Matrix keeps asking to wait")

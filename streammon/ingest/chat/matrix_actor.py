@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -48,6 +49,8 @@ class MatrixActor:
         self._api = api
         self._rooms = rooms
         self._ban_as = ban_as
+        self._levels = asyncio.Lock()
+        """Power levels are read, changed and written as a whole: one after the other."""
 
     async def act(self, request: ActionRequest, account: str) -> ActionOutcome:
         named = request.room or next(iter(self._rooms))
@@ -93,7 +96,10 @@ class MatrixActor:
 
         Whoever has a level of their own keeps it: they are trusted, and it would be forgotten.
         """
-        path = f"{room}/state/{POWER}"
+        async with self._levels:
+            return await self._set_muted(f"{room}/state/{POWER}", account, muted=muted)
+
+    async def _set_muted(self, path: str, account: str, *, muted: bool) -> ActionOutcome:
         answer = await self._api.ask("GET", path)
         if not answer.good:
             return self._outcome(answer, "see the power levels")
