@@ -106,7 +106,8 @@ class TimedWatcher(Watcher):
 
     def __init__(self, **wishes: Any) -> None:
         super().__init__(**wishes)
-        self.delays_s: list[float] = []
+        self.delays_s: list[tuple[float, float]] = []
+        """When each picture was decoded, and how late it was."""
 
     async def see(self, track: Any) -> None:
         while True:
@@ -114,8 +115,13 @@ class TimedWatcher(Watcher):
             if track.kind == "video":
                 now_s = time.monotonic()
                 number = number_of(frame.to_ndarray(format="rgb24"))
-                self.delays_s.append(now_s - taken_s(number, now_s))
+                self.delays_s.append((now_s, now_s - taken_s(number, now_s)))
                 self.news.set()
+
+    def of_the_last(self, seconds: float) -> list[float]:
+        """How late the pictures of the last seconds were."""
+        since_s = time.monotonic() - seconds
+        return [delay_s for at_s, delay_s in self.delays_s if at_s >= since_s]
 
 
 class IdleWatcher(Watcher):
@@ -158,11 +164,11 @@ async def measure(process: subprocess.Popen[str], url: str, seconds: float) -> d
             await first.until(lambda: bool(first.delays_s))
             began_s = time.monotonic() - asked_s
             one = await cost(process, seconds)
-            of_one_s = tuple(first.delays_s[-round(seconds * 20) :])
+            of_one_s = first.of_the_last(seconds)
             for _ in range(3):
                 await viewers.enter_async_context(watched_by(IdleWatcher(), watch))
             four = await cost(process, seconds)
-            of_four_s = tuple(first.delays_s[-round(seconds * 20) :])
+            of_four_s = first.of_the_last(seconds)
     return {
         "nobody_cpu": alone,
         "one_cpu": one,

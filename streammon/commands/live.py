@@ -19,6 +19,7 @@ from streammon.core.ports import Sink
 from streammon.core.types import HealthState
 from streammon.flow.signals import stop_on_signals
 from streammon.pipelines import building
+from streammon.pipelines.building import Parts
 from streammon.pipelines.detect import Panel
 from streammon.pipelines.monitor import Monitor
 from streammon.server.app import build_app
@@ -122,6 +123,7 @@ async def _monitor(
 ) -> AsyncIterator[Monitor]:
     """A monitor with its outbox open and its wall being served."""
     parts = building.build(config)
+    moderating = _moderating(parts.sinks)
     clock, metrics = MonotonicClock(), Metrics()
     wall = WallClock(clock)
     async with AsyncExitStack() as stack:
@@ -132,7 +134,11 @@ async def _monitor(
             outbox,
             wall=wall,
             max_clients=config.server.max_clients,
-            hello=lambda: {"monitor": config.name, "streams": list(config.sources)},
+            hello=lambda: {
+                "monitor": config.name,
+                "streams": list(config.sources),
+                "pages": [] if moderating is None else ["moderation"],
+            },
         )
         monitor = Monitor(
             config,
@@ -145,32 +151,50 @@ async def _monitor(
             origin=uuid.uuid4().hex,
         )
         if config.server.enabled:
-            detecting = None
-            if config.server.detect:
-                detecting = await stack.enter_async_context(_detecting(config, metrics))
-            publishing = Whip(parts.sources, parts.entrances, token=config.server.token)
-            watching = None
-            if config.server.whep.enabled:
-                watching = await stack.enter_async_context(_watching(config, monitor, clock))
-            moderating = _moderating(parts.sinks)
-            app = build_app(
-                monitor.status,
-                hub,
-                metrics,
-                config.server,
-                detecting=detecting,
-                publishing=publishing,
-                watching=watching,
-                challenges=Challenges(monitor.attention, clock),
-                calls=CallGuard(config, parts.entrances),
-                chats=ChatIngest(parts.sources, token=config.server.token),
-                moderating=moderating,
+            wall_served = _served(
+                config, parts, monitor, hub=hub, metrics=metrics, clock=clock, announce=announce
             )
-            url = await stack.enter_async_context(serving(app, config.server))
-            announce(url)
-            if moderating is not None:
-                say(f"moderate: {url}moderation")
+            await stack.enter_async_context(wall_served)
         yield monitor
+
+
+@asynccontextmanager
+async def _served(
+    config: MonitorConfig,
+    parts: Parts,
+    monitor: Monitor,
+    *,
+    hub: Hub,
+    metrics: Metrics,
+    clock: MonotonicClock,
+    announce: Callable[[str], None],
+) -> AsyncIterator[None]:
+    """The wall of a monitor and all that is asked beside it, up and announced."""
+    async with AsyncExitStack() as stack:
+        detecting = watching = None
+        if config.server.detect:
+            detecting = await stack.enter_async_context(_detecting(config, metrics))
+        if config.server.whep.enabled:
+            watching = await stack.enter_async_context(_watching(config, monitor, clock))
+        moderating = _moderating(parts.sinks)
+        app = build_app(
+            monitor.status,
+            hub,
+            metrics,
+            config.server,
+            detecting=detecting,
+            publishing=Whip(parts.sources, parts.entrances, token=config.server.token),
+            watching=watching,
+            challenges=Challenges(monitor.attention, clock),
+            calls=CallGuard(config, parts.entrances),
+            chats=ChatIngest(parts.sources, token=config.server.token),
+            moderating=moderating,
+        )
+        url = await stack.enter_async_context(serving(app, config.server))
+        announce(url)
+        if moderating is not None:
+            say(f"moderate: {url}moderation")
+        yield
 
 
 @asynccontextmanager

@@ -150,7 +150,7 @@ class Audience:
         if stage is None:
             return
         over = stage.broken or self._why_over(stream)
-        for viewing in tuple(stage.viewings.values()):
+        for viewing in [one for one in stage.viewings.values() if one.answered]:
             viewing.tend()
             if over or viewing.over is not None:
                 await self.dismiss(viewing, over)

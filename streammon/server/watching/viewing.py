@@ -49,7 +49,7 @@ class Viewing:
         self._peer: Peer | None = None
         self._feed: Feed | None = None
         self._began_s = self._heard_s = self._now_s()
-        self._connected = self._closed = False
+        self._answered = self._connected = self._closed = False
 
     async def answer(self, offer: Offer, *, addresses: tuple[str, ...]) -> str:
         """Begin to wait for the viewer at `addresses`; returns the SDP to answer with.
@@ -63,6 +63,7 @@ class Viewing:
             await self.close("the offer was refused")
             raise
         self._began_s = self._heard_s = self._now_s()
+        self._answered = True
         return finish_viewers_answer(text, offer)
 
     def is_restart(self, fragment: Fragment) -> bool:
@@ -73,6 +74,11 @@ class Viewing:
         """More addresses of the viewer. Raises `Malformed`."""
         if self._peer is not None:
             await self._peer.trickle(fragment)
+
+    @property
+    def answered(self) -> bool:
+        """Whether its offer was; until then only `answer` ends it."""
+        return self._answered
 
     def tend(self) -> None:
         """See whether it is over."""
