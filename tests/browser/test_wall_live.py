@@ -67,5 +67,8 @@ async def test_a_stream_that_freezes_is_seen_on_the_wall(tmp_path: Path) -> None
                     "() => document.querySelector('[data-stream=tv]').dataset.state === 'up'"
                 )
                 assert await opened.page.locator("#gap").is_hidden()
+                await opened.wait_for(
+                    "s => document.querySelector('[data-stream=tv] .picture').dataset.mediaS < s", 9
+                )
                 assert told - set(await opened.alert_ids()) == set(), "no alert is missing"
             opened.forgive_breaks()

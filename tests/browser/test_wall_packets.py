@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from streammon.core.types import DetectionResult, Region, Severity, StreamId, VideoFrame
 from streammon.media.tracks import MediaPacket, Track
 from streammon.overlay.draw import draw
+from streammon.sinks.websocket_packets import MOST_STREAMS
 from tests.browser.chromium import Opened, needs_chromium, wall
 from tests.browser.scripted_monitor import VIDEO, ScriptedMonitor, played, stream_view
 from tests.coded import FPS, CodedFilm, h264, spoiled
@@ -310,3 +311,42 @@ async def test_a_picture_is_shown_with_what_is_true_of_it() -> None:
     async with played(a_monitor("cam")) as url, wall(url) as opened:
         told = await opened.page.evaluate(SAID, [list(case) for case in cases])
     assert dict(zip(cases, told, strict=True)) == cases
+
+
+WISHES = """async ([count, length]) => {
+  const { Paths } = await import("/static/paths.js");
+  const { PictureLine } = await import("/static/picture_line.js");
+  const names = Array.from({ length: count }, (_, at) => String(at).padStart(length, "n"));
+  const stream = { modalities: new Set(["video"]), epoch: 0 };
+  const streams = new Map(names.map((name) => [name, stream]));
+  const store = { streams, book: { open: () => [] }, take() {} };
+  const players = { only() {}, configure() {} };
+  const paths = new Paths(store);
+  const wanted = () => ({ streams: names, large: false });
+  const subprotocols = () => ["streammon.v1"];
+  const line = new PictureLine({ subprotocols, store, paths, players, wanted });
+  line.follow();
+  while (line.asked === "") await new Promise((done) => setTimeout(done, 20));
+  await new Promise((done) => setTimeout(done, 500));
+  const open = line.connection.socket?.readyState === WebSocket.OPEN;
+  line.connection.stop();
+  const asked = JSON.parse(line.asked);
+  return [asked.streams.length, Object.values(asked.pictures), open];
+}"""
+
+
+@pytest.mark.parametrize(
+    ("count", "length", "streams", "packets"),
+    [(5, 20, 5, 5), (100, 20, 100, MOST_STREAMS), (100, 120, 100, 1), (200, 190, 70, 0)],
+)
+async def test_what_is_asked_for_is_never_more_than_the_server_takes(
+    count: int, length: int, streams: int, packets: int
+) -> None:
+    async with played(a_monitor("cam")) as url, wall(url) as opened:
+        await opened.live()
+        asked, pictures, still_open = await opened.page.evaluate(WISHES, [count, length])
+    assert still_open, "the server has not closed the connection"
+    assert streams <= asked <= count
+    assert packets <= len(pictures) <= MOST_STREAMS
+    full = [wish for wish in pictures if "every_s" not in wish]
+    assert len(full) == min(9, len(pictures))

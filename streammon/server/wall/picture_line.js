@@ -42,6 +42,7 @@ export class PictureLine {
       pictures: Object.fromEntries([...pictures].sort(([a], [b]) => (a < b ? -1 : 1))),
     });
     while (pictures.length > 0 && bytes(message()) > MOST_BYTES) this.paths.chosen.delete(pictures.pop()[0]);
+    while (bytes(message()) > MOST_BYTES) ids.pop();
     return { ids, pictures: new Map(pictures), text: ids.length > 0 ? JSON.stringify(message()) : "" };
   }
 
