@@ -37,7 +37,7 @@ def a_feed(folder: Path, *connections: Sequence[Said | Exception], **settings: o
         async with fed("fake", run) as said:
             yield said
 
-    config = ChatConfig.model_validate({"author_key": folder / "authors.key", **settings})
+    config = ChatConfig.model_validate({"author_key_file": folder / "authors.key", **settings})
     return ChatFeed(StreamId("chat"), config, platform="fake", connect=connect)
 
 
@@ -90,7 +90,7 @@ async def test_what_is_not_as_wanted_is_told_again_once_messages_come(tmp_path: 
         async with fed("fake", run) as saying:
             yield saying
 
-    config = ChatConfig.model_validate({"author_key": tmp_path / "authors.key"})
+    config = ChatConfig.model_validate({"author_key_file": tmp_path / "authors.key"})
     feed, reports = ChatFeed(StreamId("chat"), config, platform="fake", connect=connect), Reports()
     assert len(await messages(feed, reports)) == 2
     assert reports == [(HealthState.DEGRADED, "not in #b")] * 2

@@ -55,7 +55,7 @@ class Door:
 async def a_door(
     folder: Path, *, server_token: str | None = None, **settings: Any
 ) -> AsyncGenerator[Door]:
-    given = {"author_key": folder / "authors.key", **settings}
+    given = {"author_key_file": folder / "authors.key", **settings}
     source = ChatPushConfig.model_validate(given).build(StreamId("chat"))
     token = SecretStr(server_token) if server_token else None
     config = ServerConfig(port=0, token=token)

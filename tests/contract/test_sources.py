@@ -100,7 +100,7 @@ def irc(folder: Path) -> SourceCase:
         "tls": False,
         "dialect": "twitch",
         "channels": ["#dallas"],
-        "author_key": str(folder / "authors.key"),
+        "author_key_file": str(folder / "authors.key"),
     }
 
     @asynccontextmanager
@@ -120,7 +120,7 @@ def irc(folder: Path) -> SourceCase:
 
 def chat_socket(folder: Path) -> SourceCase:
     (port,) = free_ports(1)
-    key = {"author_key": str(folder / "authors.key")}
+    key = {"author_key_file": str(folder / "authors.key")}
 
     async def talk(connection: ServerConnection) -> None:
         room = token_hex(4)  # ids are told apart by rooms
@@ -158,7 +158,7 @@ def chat_push(folder: Path) -> SourceCase:
             yield
 
     key = str(folder / "authors.key")
-    return SourceCase(lambda: Accompanied(build("chat_push", author_key=key)(), pushing))
+    return SourceCase(lambda: Accompanied(build("chat_push", author_key_file=key)(), pushing))
 
 
 @asynccontextmanager

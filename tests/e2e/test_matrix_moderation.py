@@ -23,7 +23,7 @@ def a_config(folder: Path, server: Synapse, watcher: Person) -> Path:
         "homeserver": server.url,
         "token": "${MATRIX_TOKEN}",
         "rooms": [f"#lobby:{SERVER_NAME}"],
-        "author_key": str(folder / "authors.key"),
+        "author_key_file": str(folder / "authors.key"),
     }
     ladder = [{"at": "info", "do": ["delete", "ban"]}]
     moderation = {

@@ -65,7 +65,7 @@ def a_source(platform: Platform, folder: Path, **settings: Any) -> ChatSocket:
     given = {
         "url": f"ws://127.0.0.1:{platform.port}/?token={SECRET}",
         "headers": {"Authorization": f"Bearer {SECRET}"},
-        "author_key": folder / "authors.key",
+        "author_key_file": folder / "authors.key",
         **settings,
     }
     return ChatSocketConfig.model_validate(given).build(StreamId("chat"))

@@ -46,7 +46,7 @@ def a_source(fake: FakeDiscord, folder: Path, **more: Any) -> DiscordChat:
         "token": TOKEN,
         "guild": GUILD,
         "api_url": fake.url,
-        "author_key": folder / "authors.key",
+        "author_key_file": folder / "authors.key",
         **more,
     }
     return DiscordConfig(**settings).build(STREAM)

@@ -45,7 +45,7 @@ def a_source(server: IrcServer, folder: Path, **settings: object) -> IrcSource:
         "port": server.port,
         "tls": False,
         "channels": ["#test"],
-        "author_key": folder / "authors.key",
+        "author_key_file": folder / "authors.key",
         **settings,
     }
     return IrcConfig.model_validate(given).build(STREAM)

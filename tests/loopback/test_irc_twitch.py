@@ -28,7 +28,7 @@ def a_source(twitch: FakeTwitch, folder: Path, **settings: object) -> IrcSource:
         "tls": False,
         "nick": "justinfan12345",
         "channels": ["#dallas"],
-        "author_key": folder / "authors.key",
+        "author_key_file": folder / "authors.key",
         **settings,
     }
     return IrcConfig.model_validate(given).build(StreamId("twitch"))

@@ -37,7 +37,7 @@ def a_source(fake: FakeSlack, folder: Path, **more: Any) -> SlackChat:
         "bot_token": BOT_TOKEN,
         "user_token": USER_TOKEN,
         "api_url": fake.url,
-        "author_key": folder / "authors.key",
+        "author_key_file": folder / "authors.key",
         **more,
     }
     return SlackConfig(**settings).build(STREAM)

@@ -35,7 +35,7 @@ def a_source(fake: FakeTwitch, folder: Path, **more: Any) -> TwitchChat:
         "api_url": f"{fake.url}/helix",
         "accounts_url": fake.url,
         "eventsub_url": f"{fake.lines.url}/ws",
-        "author_key": folder / "authors.key",
+        "author_key_file": folder / "authors.key",
         **more,
     }
     return TwitchConfig(**settings).build(STREAM)

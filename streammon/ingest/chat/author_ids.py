@@ -61,8 +61,8 @@ def load_key(path: Path) -> bytes:
             key = file.read(KEY_BYTES + 1)
     except OSError as error:
         raise Permanent(
-            f"{path}: the key of author ids cannot be had: {error.strerror}; set `author_key` to a "
-            "file in a folder that may be written to"
+            f"{path}: the key of author ids cannot be had: {error.strerror}; set "
+            "`author_key_file` to a file in a folder that may be written to"
         ) from error
     if len(key) != KEY_BYTES:
         raise Permanent(

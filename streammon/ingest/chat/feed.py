@@ -41,7 +41,7 @@ class ChatConfig(AdapterConfig):
 
     hash_authors: bool = True
     """Author ids leave the source as pseudonyms; false: as the platform has them."""
-    author_key: Path | None = None
+    author_key_file: Path | None = None
     """File with the key they are hashed with, made if it is not there; unset:
     `$XDG_STATE_HOME/streammon/authors.key`. A new key makes every author a new one."""
     clock: Literal["arrival", "sent"] = "arrival"
@@ -162,7 +162,7 @@ def author_ids(settings: ChatConfig, *, platform: str) -> AuthorIds | None:
     """What hashes the authors of a platform; `None`: nothing is to. Raises `Permanent`."""
     if not settings.hash_authors:
         return None
-    path = settings.author_key or state_folder() / FILE_NAME
+    path = settings.author_key_file or state_folder() / FILE_NAME
     return AuthorIds(load_key(path), platform=platform)
 
 
