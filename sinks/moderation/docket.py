@@ -128,8 +128,8 @@ class Docket:
         with self.ledger.together():
             found = self._still(decision)
             if found is None:
-                return
-            if outcome.status is ActionStatus.FAILED:
+                self._overtaken(decision, outcome)
+            elif outcome.status is ActionStatus.FAILED:
                 self._try_later(found, outcome)
             elif found.state is State.UNDO_DUE:
                 self._lifted(found, outcome)
@@ -147,6 +147,19 @@ class Docket:
         self.ledger.change(
             replace(due, state=State.DONE, cause=cause, receipt=outcome.receipt, due_ns=lift_ns)
         )
+
+    def _overtaken(self, due: Decision, outcome: ActionOutcome) -> None:
+        """It was done while somebody vetoed it: taken back where it can be, else said."""
+        found = self.ledger.get(due.decision_id)
+        did = outcome.status in {ActionStatus.DONE, ActionStatus.ALREADY}
+        if found is None or found.state is not State.VETOED or not did:
+            return
+        done = replace(
+            found, state=State.DONE, cause="done before the veto", receipt=outcome.receipt
+        )
+        if done.undoable and outcome.status is ActionStatus.DONE:
+            done = steps.to_lift(done, by=found.by, now_ns=self.ledger.now_ns())
+        self.ledger.change(done)
 
     def _lifted(self, lifting: Decision, outcome: ActionOutcome) -> None:
         if outcome.status is not ActionStatus.REFUSED:

@@ -103,6 +103,7 @@ class ScriptedMonitor:
     sent: list[Alert] = field(default_factory=list)
     outbox_path: str = MEMORY
     max_clients: int = 50
+    pages: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.clock = MonotonicClock()
@@ -112,7 +113,11 @@ class ScriptedMonitor:
             self.outbox,
             wall=self.wall,
             max_clients=self.max_clients,
-            hello=lambda: {"monitor": self.name, "streams": [view.stream for view in self.views]},
+            hello=lambda: {
+                "monitor": self.name,
+                "streams": [view.stream for view in self.views],
+                "pages": self.pages,
+            },
         )
         self._started_s = time.monotonic()
         self._open: dict[str, Alert] = {}

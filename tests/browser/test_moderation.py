@@ -100,3 +100,15 @@ async def test_a_rehearsal_is_marked_everywhere_and_asks_for_the_token(tmp_path:
         await expect(would).to_have_count(3)
         opened.problems[:] = [each for each in opened.problems if "401" not in each]
     assert platform.asked == []
+
+
+async def test_the_wall_leads_there_only_where_chats_are_moderated(tmp_path: Path) -> None:
+    for pages, shown in (([], False), (["moderation"], True)):
+        monitor = ScriptedMonitor([])
+        monitor.pages = pages
+        settings = ServerConfig(port=0)
+        async with monitor:
+            app = build_app(monitor, monitor.hub, Metrics(), settings)
+            async with serving(app, settings) as url, wall(url) as opened:
+                await opened.live()
+                await expect(opened.page.locator("#moderation")).to_be_visible(visible=shown)

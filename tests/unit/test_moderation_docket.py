@@ -191,6 +191,22 @@ def test_a_person_can_veto_confirm_and_undo_and_hears_why_not() -> None:
     assert court.docket.undo(third.decision_id, by="person:ann").state is State.UNDO_DUE
 
 
+def test_a_veto_that_comes_while_the_platform_acts_takes_it_back() -> None:
+    court = Court(live())
+    ban, timeout = one(court, "critical"), one(court)
+    (delete,) = court.hear(an_alert(named("a", "m1")))
+    for decision in (ban, timeout, delete):
+        court.docket.veto(decision.decision_id, by="person:ann")
+    court.docket.done(ban, DONE)
+    court.docket.done(timeout, ActionOutcome(ActionStatus.FAILED, "away"))
+    court.docket.done(delete, DONE)
+    (lifting,) = court.due(State.UNDO_DUE)
+    assert (lifting.decision_id, lifting.receipt) == (ban.decision_id, "mask")
+    assert court.get(timeout).state is State.VETOED
+    assert court.get(delete).state is State.DONE
+    assert court.get(delete).cause == "done before the veto"
+
+
 def test_what_is_held_for_too_long_is_dropped() -> None:
     court = Court(live(limits={"timeout": {"most": 1}}, hold_expires_s=100))
     _, held = court.hear(an_alert(named("a"), named("b"), severity="warning"))

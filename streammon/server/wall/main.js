@@ -3,7 +3,7 @@
 import { Alarm } from "./alarm.js";
 import { getJson, setToken, subprotocols, takeTokenFromAddress, token, tokenNeeded } from "./api.js";
 import { Connection } from "./connection.js";
-import { byId, setAttribute, setText } from "./dom.js";
+import { byId, setAttribute, setHidden, setText } from "./dom.js";
 import { Filters } from "./filters.js";
 import { Focus } from "./focus.js";
 import { Grid } from "./grid.js";
@@ -99,6 +99,7 @@ function takeEvent(message) {
 async function greet(hello) {
   alarm.monitor = hello.monitor ? `${hello.monitor} · streammon` : "streammon";
   setText(byId("monitor"), hello.monitor ?? "");
+  setHidden(byId("moderation"), !(hello.pages ?? []).includes("moderation"));
   const { socket } = events;
   let open = null;
   try {
