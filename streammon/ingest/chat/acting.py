@@ -14,7 +14,9 @@ from streammon.core.moderation import (
     ActionStatus,
     ModerationAction,
 )
+from streammon.core.types import StreamId
 from streammon.ingest.chat.book import Book, Newest
+from streammon.ingest.chat.feed import ChatConfig, ChatFeed, Connect
 from streammon.ingest.chat.web_api import Answer
 
 log = logging.getLogger(__name__)
@@ -107,6 +109,27 @@ class Acts:
             return failed(str(error))
         except Permanent as error:
             return refused(str(error))
+
+
+class ActingFeed(ChatFeed):
+    """Satisfies `ports.Source` and `moderation.ChatActor`: it acts over the connection it reads.
+
+    Whoever connects sets `acts.actor`, and takes it away with the connection.
+    """
+
+    def __init__(
+        self, stream: StreamId, settings: ChatConfig, *, platform: str, connect: Connect
+    ) -> None:
+        super().__init__(stream, settings, platform=platform, connect=connect)
+        self.acts = Acts(platform.title(), self.book)
+
+    @property
+    def actions(self) -> frozenset[ModerationAction]:
+        return self.acts.actions
+
+    async def act(self, request: ActionRequest) -> ActionOutcome:
+        """See `moderation.ChatActor`."""
+        return await self.acts.act(request)
 
 
 def outcome_of(name: str, answer: Answer, *, needs: str, wait_s: float | None) -> ActionOutcome:

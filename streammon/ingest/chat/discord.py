@@ -16,11 +16,10 @@ from pydantic import Field, SecretStr, field_validator
 
 from streammon import __version__
 from streammon.core.errors import Permanent, Retryable, StreammonError
-from streammon.core.moderation import ActionOutcome, ActionRequest, ModerationAction
 from streammon.core.types import StreamId
 from streammon.flow.channel import Channel
 from streammon.ingest.chat import discord_events as events
-from streammon.ingest.chat.acting import Acts
+from streammon.ingest.chat.acting import ActingFeed
 from streammon.ingest.chat.discord_actor import DiscordActor, limited_s
 from streammon.ingest.chat.discord_events import (
     BEGIN_ANEW,
@@ -33,7 +32,7 @@ from streammon.ingest.chat.discord_events import (
     Guild,
     said_of,
 )
-from streammon.ingest.chat.feed import ChatConfig, ChatFeed, Desk, fed
+from streammon.ingest.chat.feed import ChatConfig, Desk, fed
 from streammon.ingest.chat.said import Said
 from streammon.ingest.chat.web_api import (
     Fields,
@@ -100,7 +99,7 @@ class _Session:
         self.seq = None
 
 
-class DiscordChat(ChatFeed):
+class DiscordChat(ActingFeed):
     """Satisfies `ports.Source` and `moderation.ChatActor`.
 
     After a lost connection the session is resumed, and Discord tells what was missed; once the
@@ -110,17 +109,8 @@ class DiscordChat(ChatFeed):
     def __init__(self, stream: StreamId, settings: DiscordConfig) -> None:
         super().__init__(stream, settings, platform="discord", connect=self._connection)
         self._discord = settings
-        self._acts = Acts("Discord", self.book)
         self._session = _Session()
         self._guild = Guild()
-
-    @property
-    def actions(self) -> frozenset[ModerationAction]:
-        return self._acts.actions
-
-    async def act(self, request: ActionRequest) -> ActionOutcome:
-        """See `moderation.ChatActor`."""
-        return await self._acts.act(request)
 
     @asynccontextmanager
     async def _connection(self, desk: Desk) -> AsyncGenerator[AsyncIterator[Said]]:
@@ -137,10 +127,10 @@ class DiscordChat(ChatFeed):
             try:
                 await gateway.connect(api)
                 async with fed(f"discord:{self.stream}", gateway.run) as said:
-                    self._acts.actor = DiscordActor(api, settings.guild, ban_as=settings.ban_as)
+                    self.acts.actor = DiscordActor(api, settings.guild, ban_as=settings.ban_as)
                     yield said
             finally:
-                self._acts.actor = None
+                self.acts.actor = None
                 await gateway.close()
 
 

@@ -15,10 +15,9 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from streammon.core.errors import Permanent, Retryable
-from streammon.core.moderation import ActionOutcome, ActionRequest, ModerationAction
 from streammon.core.types import StreamId
-from streammon.ingest.chat.acting import Acts
-from streammon.ingest.chat.feed import ChatConfig, ChatFeed, Desk
+from streammon.ingest.chat.acting import ActingFeed
+from streammon.ingest.chat.feed import ChatConfig, Desk
 from streammon.ingest.chat.matrix_actor import CLIENT, MatrixActor, limited_s, segment
 from streammon.ingest.chat.matrix_events import (
     ENCRYPTED,
@@ -81,7 +80,7 @@ class MatrixConfig(ChatConfig):
         return MatrixChat(stream, self)
 
 
-class MatrixChat(ChatFeed):
+class MatrixChat(ActingFeed):
     """Satisfies `ports.Source` and `moderation.ChatActor`.
 
     While it is away nothing is lost: the next connection goes on from the last answer that was
@@ -91,17 +90,8 @@ class MatrixChat(ChatFeed):
     def __init__(self, stream: StreamId, settings: MatrixConfig) -> None:
         super().__init__(stream, settings, platform="matrix", connect=self._connection)
         self._matrix = settings
-        self._acts = Acts("Matrix", self.book)
         self._since: str | None = None
         self._trust: dict[str, Trust] = {}
-
-    @property
-    def actions(self) -> frozenset[ModerationAction]:
-        return self._acts.actions
-
-    async def act(self, request: ActionRequest) -> ActionOutcome:
-        """See `moderation.ChatActor`."""
-        return await self._acts.act(request)
 
     @asynccontextmanager
     async def _connection(self, desk: Desk) -> AsyncGenerator[AsyncIterator[Said]]:
@@ -113,14 +103,12 @@ class MatrixChat(ChatFeed):
             await connection.log_in()
             if self._since is None:
                 self._since = await connection.begin()
-            self._acts.actor = MatrixActor(
-                api, connection.rooms_by_name, ban_as=self._matrix.ban_as
-            )
+            self.acts.actor = MatrixActor(api, connection.rooms_by_name, ban_as=self._matrix.ban_as)
             desk.up()
             try:
                 yield self._said(connection)
             finally:
-                self._acts.actor = None
+                self.acts.actor = None
 
     async def _said(self, connection: _Connection) -> AsyncGenerator[Said]:
         """What is said, for ever; only what was read to its end is not asked for again."""

@@ -12,18 +12,12 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 
 from streammon.core.errors import Permanent, Retryable
-from streammon.core.moderation import (
-    ActionOutcome,
-    ActionRequest,
-    AuthorRole,
-    KnownAuthor,
-    ModerationAction,
-)
+from streammon.core.moderation import AuthorRole, KnownAuthor
 from streammon.core.ports import Clock
 from streammon.core.types import StreamId
-from streammon.ingest.chat.acting import Acts
+from streammon.ingest.chat.acting import ActingFeed
 from streammon.ingest.chat.book import Newest
-from streammon.ingest.chat.feed import ChatConfig, ChatFeed, Desk
+from streammon.ingest.chat.feed import ChatConfig, Desk
 from streammon.ingest.chat.rate import Rate
 from streammon.ingest.chat.said import Said
 from streammon.ingest.chat.slack_actor import SlackActor
@@ -67,7 +61,7 @@ class SlackConfig(ChatConfig):
         return SlackChat(stream, self)
 
 
-class SlackChat(ChatFeed):
+class SlackChat(ActingFeed):
     """Satisfies `ports.Source` and `moderation.ChatActor`.
 
     Slack tells an event again until it is acknowledged, which is done once it was handed on, and
@@ -77,16 +71,7 @@ class SlackChat(ChatFeed):
     def __init__(self, stream: StreamId, settings: SlackConfig) -> None:
         super().__init__(stream, settings, platform="slack", connect=self._connection)
         self._slack = settings
-        self._acts = Acts("Slack", self.book)
         self._roles: Newest[str, frozenset[AuthorRole]] = Newest(MOST_ACCOUNTS)
-
-    @property
-    def actions(self) -> frozenset[ModerationAction]:
-        return self._acts.actions
-
-    async def act(self, request: ActionRequest) -> ActionOutcome:
-        """See `moderation.ChatActor`."""
-        return await self._acts.act(request)
 
     def author(self, author_id: str) -> KnownAuthor | None:
         """See `moderation.AuthorBook`. Messages say nothing of roles: an author of whom Slack was
@@ -108,13 +93,13 @@ class SlackChat(ChatFeed):
             socket = _Socket(api, settings, desk)
             try:
                 await socket.begin()
-                self._acts.actor = SlackActor(api, bot_token=bot_token, user_token=user_token)
+                self.acts.actor = SlackActor(api, bot_token=bot_token, user_token=user_token)
                 desk.up()
                 yield self._said(
                     socket, _Directory(api, bot_token, self._roles, desk.context.clock)
                 )
             finally:
-                self._acts.actor = None
+                self.acts.actor = None
                 await socket.close()
 
     async def _said(self, socket: _Socket, directory: _Directory) -> AsyncGenerator[Said]:

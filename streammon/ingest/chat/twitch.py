@@ -12,10 +12,9 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from streammon.core.errors import Permanent, Retryable
-from streammon.core.moderation import ActionOutcome, ActionRequest, ModerationAction
 from streammon.core.types import StreamId
-from streammon.ingest.chat.acting import Acts
-from streammon.ingest.chat.feed import ChatConfig, ChatFeed, Desk
+from streammon.ingest.chat.acting import ActingFeed
+from streammon.ingest.chat.feed import ChatConfig, Desk
 from streammon.ingest.chat.said import Said
 from streammon.ingest.chat.twitch_actor import TwitchActor
 from streammon.ingest.chat.twitch_events import (
@@ -89,7 +88,7 @@ class TwitchConfig(ChatConfig):
         return Tokens(self.token.get_secret_value(), renewal)
 
 
-class TwitchChat(ChatFeed):
+class TwitchChat(ActingFeed):
     """Satisfies `ports.Source` and `moderation.ChatActor`.
 
     When Twitch asks to move to another connection nothing is lost; what is said while there is
@@ -99,16 +98,7 @@ class TwitchChat(ChatFeed):
     def __init__(self, stream: StreamId, settings: TwitchConfig) -> None:
         super().__init__(stream, settings, platform="twitch", connect=self._connection)
         self._twitch = settings
-        self._acts = Acts("Twitch", self.book)
         self._tokens = settings.tokens()
-
-    @property
-    def actions(self) -> frozenset[ModerationAction]:
-        return self._acts.actions
-
-    async def act(self, request: ActionRequest) -> ActionOutcome:
-        """See `moderation.ChatActor`."""
-        return await self._acts.act(request)
 
     @asynccontextmanager
     async def _connection(self, desk: Desk) -> AsyncGenerator[AsyncIterator[Said]]:
@@ -119,11 +109,11 @@ class TwitchChat(ChatFeed):
             session = _Session(helix, settings, desk)
             try:
                 broadcaster_id = await session.begin()
-                self._acts.actor = TwitchActor(helix, broadcaster_id)
+                self.acts.actor = TwitchActor(helix, broadcaster_id)
                 desk.up()
                 yield session.said()
             finally:
-                self._acts.actor = None
+                self.acts.actor = None
                 await session.close()
 
 
