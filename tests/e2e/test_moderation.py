@@ -181,7 +181,7 @@ def test_a_bot_that_pipes_its_chat_is_told_what_to_do_and_asked_first(
     monkeypatch.setenv("STREAMMON_ACTIONS", str(out))
     command = ("run", "chat_moderation", "--quiet", "--port", "0")
     with streammon(tmp_path, *command, stdin=subprocess.PIPE) as program:
-        pour(program, seconds=9.0)
+        pour(program, seconds=7.0)
         assert program.process.stdin is not None
         program.process.stdin.close()
         assert program.process.wait(30) == 0, program.tail()
@@ -224,7 +224,7 @@ def test_a_bot_s_hook_confirms_what_the_bot_then_does(tmp_path: Path) -> None:
         config = tmp_path / "hooked.yaml"
         config.write_text(yaml.safe_dump(document))
         with streammon(tmp_path, "run", str(config), "--quiet", stdin=subprocess.PIPE) as program:
-            pour(program, seconds=9.0)
+            pour(program, seconds=7.0)
         asked = [question.json()["data"] for question in bot.asked]
     assert asked
     assert all(each["message_ids"] and each["action"] == "delete" for each in asked)
