@@ -49,6 +49,9 @@ async def test_a_stream_opened_large_is_played_live_with_its_sound() -> None:
         await page.get_by_role("button", name="Live (WebRTC)").click()
         await page.locator('video.live[data-state="live"]').wait_for()
         assert await page.locator(".focus-view .face").is_hidden(), "it takes its place"
+        while here.monitor.hub.viewers(CALL):  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.05)
+        assert here.monitor.hub.viewers(CALL, "meter"), "pictures are not sent twice, levels are"
         delays_s: list[float] = []
         numbers: list[int] = []
         while len(set(numbers)) < 10:
@@ -63,6 +66,8 @@ async def test_a_stream_opened_large_is_played_live_with_its_sound() -> None:
         assert here.audience.viewers() == {CALL: 1}
         await page.get_by_role("button", name="End live").click()
         await page.locator(".focus-view .face").wait_for()
+        while not here.monitor.hub.viewers(CALL):  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.05)
         while here.audience.viewers():  # noqa: ASYNC110 - nobody is told
             await asyncio.sleep(0.05)
 

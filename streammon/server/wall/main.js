@@ -40,7 +40,7 @@ const pictures = new PictureLine({
   store,
   paths,
   players,
-  wanted: () => ({ streams: wantedPictures(), large: focus.id !== null }),
+  wanted: () => ({ streams: wantedPictures(), large: focus.id !== null, live: isLive() }),
 });
 const snapshots = new Snapshots(() => drawIncidents());
 const filters = new Filters(() => arrange());
@@ -72,6 +72,11 @@ function wantedPictures() {
   return focus.id === null ? grid.visible : [focus.id];
 }
 
+/** Whether the large view plays its stream by WebRTC. */
+function isLive() {
+  return focus.view?.live.state === "live";
+}
+
 /** What shows this stream now: the large view, or its tile. */
 function viewOf(id) {
   if (focus.id !== null) return focus.id === id ? focus.view : undefined;
@@ -81,7 +86,7 @@ function viewOf(id) {
 function sayPaths() {
   for (const id of wantedPictures()) {
     const codec = players.codec(id);
-    const { path, title } = paths.of(id);
+    const { path, title } = isLive() ? { path: "live", title: "Live, drawn upon by the server (WebRTC)" } : paths.of(id);
     if (store.streams.get(id)?.face === "video") viewOf(id)?.say({ path, title: codec ? `${title} (${codec})` : title });
   }
 }

@@ -8,6 +8,7 @@ const MOST_BYTES = 15_000; // the server takes messages of 16 KiB
 const LEAST_MS = 700; // between two subscriptions: the server takes two a second
 
 export class PictureLine {
+  /** `wanted()`: { streams, large: one is shown alone, live: and plays by itself, without us }. */
   constructor({ subprotocols, store, paths, players, wanted }) {
     Object.assign(this, { store, paths, players, wanted });
     this.asked = ""; // what the server was asked for, as JSON
@@ -30,13 +31,13 @@ export class PictureLine {
   }
 
   #wish() {
-    const { streams, large } = this.wanted();
+    const { streams, large, live } = this.wanted();
     const ids = [...streams].sort().slice(0, MOST_STREAMS);
-    const pictures = [...this.paths.choose(streams, { large })];
+    const pictures = [...this.paths.choose(live ? [] : streams, { large })];
     const message = () => ({
       type: "subscribe",
       streams: ids,
-      events: ["overlay", "meter"],
+      events: live ? ["meter"] : ["overlay", "meter"],
       alerts_after: null,
       recent_alerts: 0,
       pictures: Object.fromEntries([...pictures].sort(([a], [b]) => (a < b ? -1 : 1))),
