@@ -23,7 +23,7 @@ from streammon.detectors.models.aasist import VARIANTS, Aasist
 from streammon.detectors.models.lite_cnn import LiteCnn
 from streammon.detectors.models.mesonet import VARIANTS as VARIANTS_OF_MESONET
 from streammon.detectors.models.mesonet import from_keras
-from streammon.detectors.models.vocoder_cnn import VocoderCnn
+from streammon.detectors.models.voice_judge import VoiceJudge
 from streammon.detectors.voice_spoof import SHIPPED, SHIPPED_SHA256
 from streammon.detectors.weights import read_weights
 
@@ -162,11 +162,11 @@ class Both(nn.Module):
         return first, second
 
 
-def voice_network() -> VocoderCnn:
+def voice_network() -> VoiceJudge:
     """The shipped network of `voice_spoof`, as the detector lays it out."""
-    network = VocoderCnn()
+    network = VoiceJudge()
     read_weights(SHIPPED, sha256=SHIPPED_SHA256).into(network)
-    found: VocoderCnn = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    found: VoiceJudge = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return found
 
 

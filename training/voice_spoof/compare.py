@@ -1,14 +1,15 @@
 """Compare detectors by leave-systems-and-corpora-out, each with the same minutes of training.
 
     python -m training.voice_spoof.compare run --data DIR COPIES --out RUNS --minutes 1.5
-        [--only NAME] [--whisper model.bin]
+        [--only NAME] [--bank BANK]
     python -m training.voice_spoof.compare table --out RUNS [--json OUT]
 
 `run` writes RUNS/NAME-FOLD.json, the logits of all windows of the clips held out and of the clips
 to check on; what is there is not run again. `cnn-first` is the network without the small vocoders
-in training. `table` reads them: how well whole clips are told apart that share neither system nor
-corpus with training, with intervals by speaker; `fusion` is the mean log-odds of the others, each
-calibrated on the systems that its own fold heard.
+in training; `whisper` is the head on frozen layers that ships, which needs the bank that `features`
+made, and no minutes. `table` reads them: how well whole clips are told apart that share neither
+system nor corpus with training, with intervals by speaker; `fusion` is the mean log-odds of the
+others, each calibrated on the systems that its own fold heard.
 """
 
 from __future__ import annotations
@@ -16,19 +17,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from streammon.evaluation.measures import Counts, Floats, auc, calibration_error, reliability
 from training.voice_spoof.clips import Clip, read_data, through_codec, with_codec_copies
 from training.voice_spoof.contestants import NETWORKS
+from training.voice_spoof.features import TELEPHONE, draws, read_round
+from training.voice_spoof.fit import fit
 from training.voice_spoof.folds import FOLDS, is_own, without_own_vocoders
+from training.voice_spoof.head import fit_head, rows_by_head
 from training.voice_spoof.leftout import (
     CONTESTANTS,
     Parts,
@@ -38,6 +41,7 @@ from training.voice_spoof.leftout import (
 )
 from training.voice_spoof.rows import (
     Figures,
+    Row,
     by_seconds,
     by_system,
     figures,
@@ -46,10 +50,6 @@ from training.voice_spoof.rows import (
     windows,
     write_rows,
 )
-from training.voice_spoof.train import fit
-from training.voice_spoof.whisper import fit_frozen
-
-TELEPHONE = ("pcm_mulaw", "wav", 8_000, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Budget:
     seed: int
     codec_copies: int
     cache: Path
-    whisper: Path | None
+    bank: Path | None
     batch: int = 48
     steps: int = 100_000
 
@@ -70,26 +70,35 @@ def run(name: str, fold: str, clips: Sequence[Clip], *, budget: Budget, out: Pat
     training, known, held = FOLDS[fold].split(clips)
     if name == "cnn-first":
         training = without_own_vocoders(training)
-    training = with_codec_copies(training, count=budget.codec_copies, cache=budget.cache)
-    model: nn.Module
     if name == "whisper":
-        assert budget.whisper is not None
-        model = fit_frozen(training, budget.whisper, minutes=budget.minutes, seed=budget.seed)
-    else:
-        model = fit(
-            training,
-            steps=budget.steps,
-            minutes=budget.minutes,
-            seed=budget.seed,
-            batch=budget.batch,
-            label=f"{name} without {fold}",
-            network=NETWORKS[name.removesuffix("-first")],
-        )
-        state = {key: tensor.contiguous() for key, tensor in model.state_dict().items()}
-        save_file(state, out.with_suffix(".safetensors"))
+        assert budget.bank is not None
+        write_rows(by_head(budget.bank, training, {"known": known, "held": held}), out)
+        return
+    training = with_codec_copies(training, count=budget.codec_copies, cache=budget.cache)
+    model = fit(
+        training,
+        NETWORKS[name.removesuffix("-first")],
+        steps=budget.steps,
+        minutes=budget.minutes,
+        seed=budget.seed,
+        batch=budget.batch,
+        label=f"{name} without {fold}",
+    )
+    state = {key: tensor.contiguous() for key, tensor in model.state_dict().items()}
+    save_file(state, out.with_suffix(".safetensors"))
     telephone = [replace(clip, pcm=through_codec(clip.pcm, TELEPHONE)) for clip in held]
     parts = {"known": known, "held": held, "telephone": telephone}
     write_rows({part: rows_of(model, of) for part, of in parts.items()}, out)
+
+
+def by_head(
+    bank: Path, training: Sequence[Clip], parts: Mapping[str, Sequence[Clip]]
+) -> dict[str, list[Row]]:
+    """What a head fitted to the bank's rows of these clips says of others."""
+    head = fit_head(draws(bank), training)
+    plain, telephone = read_round(bank, "plain"), read_round(bank, "telephone")
+    rows = {part: rows_by_head(head, plain, of) for part, of in parts.items()}
+    return rows | {"telephone": rows_by_head(head, telephone, parts["held"])}
 
 
 def reliability_of(folds: Sequence[Parts]) -> Figures:
@@ -147,7 +156,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1.5, help="of processor time, each")
     parser.add_argument("--steps", type=int, default=100_000, help="at most, of the networks")
     parser.add_argument("--only", choices=CONTESTANTS)
-    parser.add_argument("--whisper", type=Path, help="model.bin as CTranslate2 stores it")
+    parser.add_argument("--bank", type=Path, help="that `features` made; for `whisper`")
     parser.add_argument("--cache", type=Path, default=Path("bench-out/voice_spoof-cache"))
     parser.add_argument("--codec-copies", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
@@ -162,13 +171,13 @@ def main() -> None:
             settings.seed,
             settings.codec_copies,
             settings.cache,
-            settings.whisper,
+            settings.bank,
             steps=settings.steps,
         )
         for name in [settings.only] if settings.only else CONTESTANTS:
             for fold in FOLDS:
                 out = settings.out / f"{name}-{fold}.json"
-                if not out.exists() and (name != "whisper" or settings.whisper):
+                if not out.exists() and (name != "whisper" or settings.bank):
                     print(f"{name} without {fold}", file=sys.stderr, flush=True)
                     run(name, fold, clips, budget=budget, out=out)
         return

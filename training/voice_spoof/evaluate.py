@@ -27,7 +27,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from streammon.detectors.models.vocoder_cnn import VocoderCnn
+from streammon.detectors.models.voice_judge import VoiceJudge
 from streammon.detectors.voice_activity import listen
 from streammon.detectors.weights import read_weights
 from streammon.evaluation.measures import Counts, auc
@@ -43,14 +43,14 @@ from training.voice_spoof.clips import (
 from training.voice_spoof.folds import without_own_vocoders
 from training.voice_spoof.nuisance import nuisances
 from training.voice_spoof.rows import Figures, Row, by_seconds, by_system, figures, rows_of, windows
-from training.voice_spoof.ship import windows_of
+from training.voice_spoof.windows import windows_of
 
 SHIPPED = Path("streammon/detectors/models/voice_spoof.safetensors")
 
 
-def load(path: Path) -> tuple[VocoderCnn, Calibration, float]:
+def load(path: Path) -> tuple[VoiceJudge, Calibration, float]:
     """Network, calibration and threshold (log-odds) of a weight file."""
-    model = VocoderCnn().eval()
+    model = VoiceJudge().eval()
     weights = read_weights(path, sha256=None)
     weights.into(model)
     calibration = Calibration(

@@ -15,7 +15,7 @@ from torch import nn
 from streammon.evaluation.bootstrap import Redrawn
 from streammon.evaluation.measures import Counts, Floats, Measure, auc, equal_error_rate, hits_at
 from training.voice_spoof.clips import RATE_HZ, Clip
-from training.voice_spoof.ship import HOP, window_logits
+from training.voice_spoof.windows import HOP, window_logits
 
 SECONDS = (2, 4, 10, 30)
 ROUNDS = 400

@@ -1,57 +1,28 @@
-"""From a trained network to a weight file: calibrated on what training did not see."""
+"""From a head and a network to a weight file: calibrated on what was left out."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
+from streammon.detectors.models.speech_layers import SpeechLayers
+from streammon.detectors.models.vocoder_cnn import VocoderCnn
+from streammon.detectors.models.voice_judge import VoiceJudge
 from streammon.evaluation.measures import Floats
+from training.shipping import threshold_log_odds, write_weights
 from training.voice_spoof.calibration import Calibration, platt
-from training.voice_spoof.clips import RATE_HZ, WINDOW, Clip
+from training.voice_spoof.clips import Clip
+from training.voice_spoof.head import Head
+from training.voice_spoof.leftout import FUSIONS
+from training.voice_spoof.windows import window_logits
 
 FALSE_ALARMS = 0.01
-HOP = int(1.5 * RATE_HZ)
-
-
-def windows_of(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
-    """The windows of a clip at the run-time hop, (n, WINDOW); the last one ends with the clip.
-
-    A clip shorter than one window is padded with silence on both sides.
-    """
-    samples = pcm.astype(np.float32) / 32768.0
-    if len(samples) <= WINDOW:
-        before = (WINDOW - len(samples)) // 2
-        padded = np.zeros(WINDOW, dtype=np.float32)
-        padded[before : before + len(samples)] = samples
-        return padded[None]
-    starts = sorted({*range(0, len(samples) - WINDOW + 1, HOP), len(samples) - WINDOW})
-    return np.stack([samples[start : start + WINDOW] for start in starts])
-
-
-def window_logits(model: nn.Module, clips: Sequence[Clip]) -> list[NDArray[np.float64]]:
-    """The logits of each clip's windows."""
-    found = []
-    with torch.inference_mode():
-        for clip in clips:
-            logits = model(torch.from_numpy(windows_of(clip.pcm)))
-            found.append(logits.double().numpy())
-    return found
-
-
-def threshold_log_odds(real: NDArray[np.float64]) -> float:
-    """The log-odds that at most 1 % of real windows reach: midway to the next one above."""
-    falling = np.sort(real)[::-1]
-    allowed = int(FALSE_ALARMS * len(real))
-    above = falling[allowed - 1] if allowed else falling[0] + 0.5
-    return float((falling[allowed] + above) / 2)
+SHARES = FUSIONS["shipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,45 +30,82 @@ class LeftOut:
     """What `compare` found on systems and corpora left out of training."""
 
     law: Calibration
-    """Of log-odds calibrated on systems that were heard."""
+    """Of the sum of log-odds that were calibrated on systems that were heard."""
     real: Floats
     """Log-odds by that law of the real windows left out."""
 
 
+def judge(layers: SpeechLayers, head: Head, bands: VocoderCnn, dev: Sequence[Clip]) -> VoiceJudge:
+    """Both listeners, each calibrated on the dev split, in their shares; layers as they are stored.
+
+    What a logit is multiplied by is folded into the weights that make it.
+    """
+    model = VoiceJudge()
+    model.speech.load_state_dict(layers.state_dict())
+    model.vocoders.load_state_dict(bands.state_dict())
+    for parameter in model.speech.parameters():
+        parameter.data = parameter.data.half().float()
+    last = model.vocoders.head[-1]
+    assert isinstance(last, nn.Linear)
+    with torch.no_grad():
+        model.head.weight[0] = torch.from_numpy(head.weight)
+        model.head.bias.fill_(head.bias)
+        for one, linear, share in (
+            (Alone(model), model.head, SHARES["whisper"]),
+            (model.vocoders, last, SHARES["cnn"]),
+        ):
+            law = platt(*by_class(one.eval(), dev))
+            linear.weight.mul_(share * law.slope)
+            linear.bias.mul_(share * law.slope).add_(share * law.offset)
+    return model.eval()
+
+
+class Alone(nn.Module):
+    """What the head on the layers says without the other."""
+
+    def __init__(self, model: VoiceJudge) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, samples: Tensor) -> Tensor:
+        logits: Tensor = self.model.head(self.model.speech(samples)[-1].mean(dim=1))[:, 0]
+        return logits
+
+
+def by_class(model: nn.Module, clips: Sequence[Clip]) -> tuple[Floats, Floats]:
+    """The logits of all windows of real clips, and of fake ones."""
+    logits = window_logits(model, clips)
+    real, fake = (
+        np.concatenate(
+            [part for part, clip in zip(logits, clips, strict=True) if clip.fake == kind]
+        )
+        for kind in (False, True)
+    )
+    return real, fake
+
+
 def save(
-    model: nn.Module,
-    dev: Sequence[Clip],
-    out: Path,
-    *,
-    seed: int,
-    steps: int,
-    left_out: LeftOut | None = None,
+    model: VoiceJudge, dev: Sequence[Clip], out: Path, *, draws: int, left_out: LeftOut
 ) -> str:
     """Write the weights with their calibration beside them; returns the file's SHA-256.
 
-    Even prior odds. Calibrated on the dev split and, if given, by what such log-odds are worth on
-    what was left out. The threshold is the confidence that at most 1 % of the real windows of the
+    Even prior odds. The threshold is the confidence that at most 1 % of the real windows of the
     dev split reach, and at most 1 % of those left out.
     """
-    logits = window_logits(model, dev)
-    real = np.concatenate([part for part, clip in zip(logits, dev, strict=True) if not clip.fake])
-    fake = np.concatenate([part for part, clip in zip(logits, dev, strict=True) if clip.fake])
-    calibration = platt(real, fake)
-    if left_out:
-        calibration = left_out.law.after(calibration)
-    log_odds = threshold_log_odds(calibration.log_odds(real))
-    if left_out:
-        log_odds = max(log_odds, threshold_log_odds(left_out.real))
-    metadata = {
-        "model": "vocoder-cnn-2",
-        "calibration_slope": f"{calibration.slope:.6f}",
-        "calibration_offset": f"{calibration.offset:.6f}",
-        "calibration_prior": "0.5",
-        "threshold": f"{1 / (1 + np.exp(-log_odds)):.6f}",
-        "training_seed": str(seed),
-        "training_steps": str(steps),
+    real, _ = by_class(model, dev)
+    log_odds = max(
+        threshold_log_odds(one, false_alarms=FALSE_ALARMS)
+        for one in (left_out.law.log_odds(real), left_out.real)
+    )
+    tensors = {
+        name: tensor.half() if name.startswith("speech.") else tensor
+        for name, tensor in model.state_dict().items()
     }
-    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(state, out, metadata=metadata)
-    return f"{hashlib.sha256(out.read_bytes()).hexdigest()}  {out}\n{metadata}"
+    return write_weights(
+        tensors,
+        out,
+        model="voice-spoof-2",
+        calibration=left_out.law,
+        log_odds=log_odds,
+        training={"draws": draws},
+    )

@@ -1,117 +1,37 @@
 """Rebuild the weights of the `voice_spoof` detector.
 
-    python -m training.voice_spoof.train --data DIR --steps 6000
+    python -m training.voice_spoof.train --data DIR COPIES --bank BANK --whisper WHEEL \\
+        --bands bands.safetensors --left-out RUNS --out voice_spoof.safetensors
 
-The same data, seed, steps and batch give the same weights on the same machine and torch version.
+Fits the head on the bank that `features` made, puts it behind the frozen layers and beside the
+network that `fit` trained, and calibrates the whole by `compare`'s runs. The same data, bank and
+network give the same weights.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-import sys
-import time
-from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, nn
 
 from streammon.detectors.models.vocoder_cnn import VocoderCnn
+from streammon.detectors.models.voice_judge import LAYERS
 from streammon.detectors.weights import read_weights
-from training.voice_spoof.augment import Distortion
-from training.voice_spoof.clips import (
-    Clip,
-    Sampler,
-    read_data,
-    with_codec_copies,
-)
-from training.voice_spoof.leftout import contestants, left_out_law, pooled
+from training.voice_spoof.clips import read_data
+from training.voice_spoof.features import draws
+from training.voice_spoof.head import fit_head
+from training.voice_spoof.leftout import contestants, mixed_law, pooled, raised
 from training.voice_spoof.rows import windows
-from training.voice_spoof.ship import LeftOut, save
-
-PEAK_RATE = 3e-3
-WEIGHT_DECAY = 1e-3
-AVERAGE = 0.998
-SMOOTHING = 0.05
-Tensors = tuple[Tensor, ...] | list[Tensor]
+from training.voice_spoof.ship import LeftOut, judge, save
+from training.voice_spoof.whisper import read_layers
 
 
-def fit(
-    clips: Sequence[Clip],
-    *,
-    steps: int,
-    minutes: float = math.inf,
-    batch: int = 48,
-    seed: int = 0,
-    device: str = "cpu",
-    label: str = "train",
-    network: Callable[[], nn.Module] = VocoderCnn,
-    peak_rate: float = PEAK_RATE,
-) -> nn.Module:
-    """A network trained on these clips: one learning-rate cycle, weights averaged over steps.
-
-    Stops after `steps` or `minutes` of processor time, whichever comes first; the cycle follows
-    whichever is nearer.
-    """
-    torch.manual_seed(seed)
-    place = torch.device(device)
-    model = network().to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=averaged, use_buffers=True)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=peak_rate, weight_decay=WEIGHT_DECAY)
-    sampler = Sampler(clips, batch=batch, rng=np.random.default_rng(seed))
-    distort = Distortion(seed=seed, device=place)
-    loss_of = nn.BCEWithLogitsLoss()
-    began, running = time.process_time(), math.log(2.0)
-    model.train()
-    for step in range(steps):
-        spent = (time.process_time() - began) / 60
-        done = max(step / steps, spent / minutes)
-        if done >= 1.0:
-            break
-        optimiser.param_groups[0]["lr"] = peak_rate * pace(done)
-        crops, labels, shared = (torch.from_numpy(part).to(place) for part in sampler.draw())
-        with torch.no_grad():
-            heard = distort(crops, shared)
-        target = labels * (1 - 2 * SMOOTHING) + SMOOTHING
-        with torch.autocast(place.type, dtype=torch.bfloat16):
-            logits = model(heard)
-        loss: Tensor = loss_of(logits, target)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
-        average.update_parameters(model)
-        running += 0.01 * (loss.item() - running)
-        if step % 100 == 99 or step == steps - 1:
-            print(
-                f"{label}: step {step + 1}/{steps}, {spent:.1f} min, loss {running:.4f}",
-                file=sys.stderr,
-                flush=True,
-            )
-    trained: nn.Module = average.module
-    return trained.eval()
-
-
-def averaged(mean: Tensors, newest: Tensors, count: Tensor | int) -> None:
-    """Lets `mean` follow: over the last steps while there are few, then with `AVERAGE`."""
-    decay = min(AVERAGE, (1 + int(count)) / (10 + int(count)))
-    follow = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    follow(mean, newest, count)
-
-
-def continued(weights: Path) -> VocoderCnn:
-    """The network of a weight file, to be trained on."""
-    model = VocoderCnn()
-    read_weights(weights, sha256=None).into(model)
-    return model
-
-
-def pace(done: float) -> float:
-    """Share of the peak rate after `done` (0..1) of the training: up over 5 %, then a cosine."""
-    return done / 0.05 if done < 0.05 else 0.5 * (1 + math.cos(math.pi * (done - 0.05) / 0.95))
+def left_out(runs: Path) -> LeftOut:
+    """What both together said of what their folds held out."""
+    folds = contestants(runs)["shipped"]
+    law = raised(mixed_law(folds), folds)
+    return LeftOut(law, law.log_odds(windows(pooled(folds, "held"), fake=False)))
 
 
 def main() -> None:
@@ -121,53 +41,21 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, required=True, nargs="+", help="manifest.csv or its folder"
     )
+    parser.add_argument("--bank", type=Path, default=Path("bench-out/voice_spoof-bank"))
+    parser.add_argument("--whisper", type=Path, required=True, help="the wheel, or its model.bin")
+    parser.add_argument("--bands", type=Path, required=True, help="the network that `fit` trained")
+    parser.add_argument("--left-out", type=Path, required=True, help="folder of `compare run`")
     parser.add_argument("--out", type=Path, default=Path("voice_spoof.safetensors"))
-    parser.add_argument("--cache", type=Path, default=Path("bench-out/voice_spoof-cache"))
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--minutes", type=float, default=math.inf)
-    parser.add_argument("--batch", type=int, default=48)
-    parser.add_argument("--codec-copies", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--first", type=Path, help="weights to go on from")
-    parser.add_argument("--peak-rate", type=float, default=PEAK_RATE)
-    parser.add_argument("--left-out", type=Path, help="folder of `compare run`, to calibrate by")
     settings = parser.parse_args()
     torch.set_num_threads(settings.threads)
     clips = read_data(settings.data)
-    training = with_codec_copies(
-        [clip for clip in clips if clip.split == "train"],
-        count=settings.codec_copies,
-        cache=settings.cache,
-    )
-    model = fit(
-        training,
-        steps=settings.steps,
-        minutes=settings.minutes,
-        batch=settings.batch,
-        seed=settings.seed,
-        device=settings.device,
-        network=partial(continued, settings.first) if settings.first else VocoderCnn,
-        peak_rate=settings.peak_rate,
-    ).cpu()
+    bank, bands = draws(settings.bank), VocoderCnn().eval()
+    head = fit_head(bank, [clip for clip in clips if clip.split == "train"])
+    read_weights(settings.bands, sha256=None).into(bands)
     dev = [clip for clip in clips if clip.split == "dev"]
-    left_out = None
-    if settings.left_out:
-        folds = contestants(settings.left_out)["cnn"]
-        law = left_out_law(folds)
-        real = law.log_odds(windows(pooled(folds, "held"), fake=False))
-        left_out = LeftOut(law, real)
-    print(
-        save(
-            model,
-            dev,
-            settings.out,
-            seed=settings.seed,
-            steps=settings.steps,
-            left_out=left_out,
-        )
-    )
+    model = judge(read_layers(settings.whisper, layers=LAYERS), head, bands, dev)
+    print(save(model, dev, settings.out, draws=len(bank), left_out=left_out(settings.left_out)))
 
 
 if __name__ == "__main__":

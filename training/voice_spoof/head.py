@@ -1,0 +1,162 @@
+"""Logistic regression on what the frozen layers hear; and which of it is best heard by.
+
+    python -m training.voice_spoof.head --data DIR COPIES --bank BANK [--json OUT]
+
+fits a head for every choice (which layer, which moments, how strongly held back) without each fold
+and says how well it tells the clips held out: the table that `CHOSEN` was read from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from streammon.detectors.models.voice_judge import LAYERS
+from streammon.evaluation.measures import Floats
+from training.voice_spoof.clips import Clip, read_data
+from training.voice_spoof.features import Round, draws, read_round
+from training.voice_spoof.folds import FOLDS, is_own
+from training.voice_spoof.leftout import calibrated, pooled
+from training.voice_spoof.rows import Figures, Row, figures
+
+Features = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which of the bank's statistics a head reads."""
+
+    layer: int = LAYERS
+    moments: tuple[int, ...] = (0,)
+    """0: the mean over time, 1: the deviation."""
+    strength: float = 0.0003
+    """Of the data against the prior that weights are small (`C` of the regression)."""
+
+    def of(self, one: Round) -> Features:
+        """The chosen statistics of a round; (rows, moments * WIDTH)."""
+        chosen = one.rows[:, self.layer, list(self.moments)].astype(np.float32)
+        return chosen.reshape(len(chosen), -1)
+
+
+CHOSEN = Choice()
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Weights of the statistics as they come, and what is added; a logit."""
+
+    weight: Floats
+    bias: float
+
+    def logits(self, features: Features) -> Floats:
+        return features @ self.weight + self.bias
+
+
+def fit_head(bank: Sequence[Round], clips: Sequence[Clip], choice: Choice = CHOSEN) -> Head:
+    """The regression on all draws of these clips, both classes with equal weight."""
+    weight_of = weights(clips)
+    fake = {clip.file: clip.fake for clip in clips}
+    heard, labels, worth = [], [], []
+    for one in bank:
+        rows = [at for at, file in enumerate(one.files) if file in fake]
+        heard.append(choice.of(one)[rows])
+        labels += [fake[one.files[at]] for at in rows]
+        worth += [weight_of[one.files[at]] for at in rows]
+    features = np.concatenate(heard)
+    middle, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
+    model = LogisticRegression(C=choice.strength, max_iter=300, tol=1e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        model.fit((features - middle) / spread, labels, sample_weight=worth)
+    weight = model.coef_[0] / spread
+    return Head(weight, float(model.intercept_[0] - weight @ middle))
+
+
+def weights(clips: Sequence[Clip]) -> dict[str, float]:
+    """n ** -0.5 for each of the n clips of a system (of reals: a source), each class one half.
+
+    Their mean is one.
+    """
+    group = {clip.file: (clip.fake, clip.system if clip.fake else clip.source) for clip in clips}
+    count = Counter(group.values())
+    total = {False: 0.0, True: 0.0}
+    for kind in group.values():
+        total[kind[0]] += count[kind] ** -0.5
+    half = len(group) / 2
+    return {file: half * count[kind] ** -0.5 / total[kind[0]] for file, kind in group.items()}
+
+
+def rows_by_head(
+    head: Head, one: Round, clips: Sequence[Clip], choice: Choice = CHOSEN
+) -> list[Row]:
+    """As `rows.rows_of`, of clips whose windows are in a round."""
+    logits, places = head.logits(choice.of(one)), one.by_file()
+    return [
+        Row(
+            clip.file,
+            clip.fake,
+            clip.system,
+            clip.speaker,
+            clip.source,
+            tuple(logits[places[clip.file]].tolist()),
+        )
+        for clip in clips
+    ]
+
+
+def choices() -> Iterator[Choice]:
+    """Each layer in the bank, mean, deviation and both, and how strongly held back."""
+    for layer, moments in product(range(LAYERS + 1), ((0,), (1,), (0, 1))):
+        for strength in (0.0001, 0.0003, 0.001, 0.01):
+            yield Choice(layer, moments, strength)
+
+
+def without_each_fold(bank: Path, clips: Sequence[Clip], choice: Choice) -> Figures:
+    """How well heads of this choice tell what their fold held out."""
+    training, plain = draws(bank), read_round(bank, "plain")
+    folds = []
+    for fold in FOLDS.values():
+        train, known, held = fold.split(clips)
+        head = fit_head(training, train, choice)
+        parts = {"known": known, "held": held}
+        rows = {name: rows_by_head(head, plain, part, choice) for name, part in parts.items()}
+        folds.append(calibrated(rows))
+    held_rows = pooled(folds, "held")
+    return {
+        "held_out": figures(held_rows)["auc"],
+        "without_small_vocoders": figures([r for r in held_rows if not is_own(r.system)])["auc"],
+        "by_fold": [figures(parts["held"])["auc"] for parts in folds],
+        "heard": figures(pooled(folds, "known"))["auc"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, nargs="+")
+    parser.add_argument("--bank", type=Path, default=Path("bench-out/voice_spoof-bank"))
+    parser.add_argument("--json", type=Path)
+    settings = parser.parse_args()
+    clips, lines = read_data(settings.data), []
+    for choice in choices():
+        line = asdict(choice) | without_each_fold(settings.bank, clips, choice)
+        lines.append(json.dumps(line))
+        print(lines[-1], flush=True)
+    if settings.json:
+        settings.json.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
