@@ -72,10 +72,9 @@ def build_app(
     if detecting is not None:
         app.include_router(build_detect_routes(detecting, settings.token))
         app.include_router(build_comment_routes(detecting, settings.token))
-    if publishing is not None:
-        app.router.routes.extend(publishing.routes())
-    if watching is not None:
-        app.router.routes.extend(watching.routes())
+    for door in (publishing, watching, chats):
+        if door is not None:
+            app.router.routes.extend(door.routes())
     if challenges is not None:
         app.include_router(build_challenge_routes(challenges, view))
         app.router.routes.append(challenge_socket(challenges))
@@ -83,8 +82,6 @@ def build_app(
         app.include_router(build_guard_routes(calls))
     if moderating is not None:
         app.include_router(build_moderation_routes(moderating, settings.token))
-    if chats is not None:
-        app.router.routes.extend(chats.routes())
     app.router.routes.append(WebSocketRoute("/ws", sockets.serve, name="events"))
     _add_pages(app)
     return app
