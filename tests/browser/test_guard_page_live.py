@@ -91,7 +91,7 @@ async def test_two_faces_in_a_shared_picture_are_people_with_a_line_each(
     program: Program, tmp_path: Path
 ) -> None:
     film = tmp_path / "two.mp4"
-    await asyncio.to_thread(write_film, film, faces=2, times=5)
+    await asyncio.to_thread(write_film, film, faces=2, times=3)
     url = await asyncio.to_thread(program.url)
     async with chromium() as browser, guard(browser, f"{url}/") as opened:
         page = opened.page
