@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,8 @@ def irc_monitor(folder: Path, server: IrcServer, channel: str, *, dry_run: bool)
 def actions(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return [json.loads(line) for line in whole]
 
 
 async def cut_off(someone: Person, channel: str) -> bool:
@@ -156,12 +158,13 @@ async def test_bots_are_banned_from_a_real_channel_and_a_rehearsal_bans_nobody(
     assert "bot0" not in (live / "actions.jsonl").read_text()
 
 
-def pour(program: Program, *, seconds: float) -> None:
-    """A bot's chat as it happens: viewers who talk, then the flood among them."""
+def pour(program: Program, *, until: Callable[[], bool]) -> None:
+    """A bot's chat as it happens, flooded, until what it leads to is there."""
     stdin = program.process.stdin
     assert stdin is not None
-    number, until_s = 0, time.monotonic() + seconds
-    while time.monotonic() < until_s:
+    number, give_up_s = 0, time.monotonic() + FLOODED_S
+    while not until():
+        assert time.monotonic() < give_up_s, program.tail()
         line = {
             "author_id": f"bot-{number % BOTS}",
             "message_id": f"m{number}",
@@ -181,7 +184,7 @@ def test_a_bot_that_pipes_its_chat_is_told_what_to_do_and_asked_first(
     monkeypatch.setenv("STREAMMON_ACTIONS", str(out))
     command = ("run", "chat_moderation", "--quiet", "--port", "0")
     with streammon(tmp_path, *command, stdin=subprocess.PIPE) as program:
-        pour(program, seconds=7.0)
+        pour(program, until=lambda: {"would", "spared"} <= {one["state"] for one in actions(out)})
         assert program.process.stdin is not None
         program.process.stdin.close()
         assert program.process.wait(30) == 0, program.tail()
@@ -224,10 +227,11 @@ def test_a_bot_s_hook_confirms_what_the_bot_then_does(tmp_path: Path) -> None:
         config = tmp_path / "hooked.yaml"
         config.write_text(yaml.safe_dump(document))
         with streammon(tmp_path, "run", str(config), "--quiet", stdin=subprocess.PIPE) as program:
-            pour(program, seconds=7.0)
+            out = tmp_path / "actions.jsonl"
+            pour(program, until=lambda: "handed_over" in {one["state"] for one in actions(out)})
         asked = [question.json()["data"] for question in bot.asked]
     assert asked
     assert all(each["message_ids"] and each["action"] == "delete" for each in asked)
-    over = [each for each in actions(tmp_path / "actions.jsonl") if each["state"] == "handed_over"]
+    over = [each for each in actions(out) if each["state"] == "handed_over"]
     assert {each["decision_id"] for each in over} <= {each["decision_id"] for each in asked}
     assert over
