@@ -20,6 +20,8 @@ from streammon.registry import DETECTORS, RULES, SINKS, SOURCES, known
 
 EXTRAS = {
     "kafka": ("confluent-kafka", "send alerts and frames to Kafka"),
+    "mqtt": ("paho-mqtt", "tell an MQTT broker and Home Assistant"),
+    "apprise": ("apprise", "tell people by mail, Slack, Telegram, ..."),
     "microphone": ("PyAudio", "listen to a sound card"),
     "faust": ("faust-streaming", "share streams among workers over Kafka"),
 }

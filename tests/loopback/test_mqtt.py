@@ -128,7 +128,7 @@ async def test_a_broker_that_goes_and_comes_back_gets_everything(
     await _until_heard(listener, 60)
     firsts = list(dict.fromkeys(json.loads(body)["alert_id"] for body in listener.at(ALERTS)))
     assert firsts == [f"alert-{number}" for number in range(60)], "each, in order"
-    assert listener.newest()[AVAILABLE] == b"offline"
+    await listener.until(AVAILABLE, b"offline")
 
 
 async def _until_heard(listener: Listener, count: int) -> None:
