@@ -6,7 +6,8 @@ import asyncio
 import gc
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
@@ -112,11 +113,12 @@ async def test_whoever_falls_silent_is_let_go_of_and_the_others_see_on() -> None
 
 
 async def test_a_source_that_pauses_is_seen_again_and_one_that_ends_ends_the_session() -> None:
-    async with shown() as here, watching(here.answer) as watcher:
+    async with shown(silent_s=2.5) as here, watching(here.answer) as watcher:
         await watcher.until(lambda: len(watcher.seen) >= 5)
         here.running.clear()
         here.monitor.change_health(CALL, HealthState.RETRYING, "no route to it")
-        await asyncio.sleep(1.5)
+        async with reporting_nothing(watcher):
+            await asyncio.sleep(4.0)
         assert here.audience.viewers() == {CALL: 1}, "it may come back"
         count = len(watcher.seen)
         here.running.set()
@@ -124,6 +126,21 @@ async def test_a_source_that_pauses_is_seen_again_and_one_that_ends_ends_the_ses
         here.monitor.change_health(CALL, HealthState.ENDED)
         await watcher.ended()
         await nobody_watches(here)
+
+
+@asynccontextmanager
+async def reporting_nothing(watcher: Watcher) -> AsyncGenerator[None]:
+    """A viewer that is sent nothing, and has nothing to say of it."""
+    receivers: list[Any] = watcher.peer.getReceivers()
+
+    async def nothing(packets: Any) -> None:
+        return
+
+    for receiver in receivers:
+        receiver._send_rtcp = nothing
+    yield
+    for receiver in receivers:
+        del receiver._send_rtcp
 
 
 async def test_while_nothing_moves_a_new_viewer_is_shown_the_last_picture() -> None:

@@ -57,6 +57,8 @@ class Broadcast:
         self.live = LiveClock(clock.now_ns())
         self.coded: Counter[VideoCodec] = Counter()
         """Pictures coded so far."""
+        self.sent_s = 0.0
+        """When something was last sent to viewers, on the live clock."""
         self._attention = attention
         self._said_of = said_of
         self._interval_s = 1.0 / settings.fps
@@ -139,6 +141,7 @@ class Broadcast:
                 due_s = now_s
             if due_s > now_s:
                 await self._clock.sleep(due_s - now_s)
+            self.sent_s = self.live.at_s(self._clock.now_ns())
             for feed in self._feeds:
                 feed.offer_sound(coded)
 
@@ -165,6 +168,7 @@ class Broadcast:
             )
             coded = await loop.run_in_executor(self._executor, work)
             self.coded.update(coded.keys())
+            self.sent_s = self.live.at_s(self._clock.now_ns())
             for codec, one in coded.items():
                 if one.is_keyframe:
                     self._wished.discard(codec)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LIKED: tuple[VideoCodec, ...] = ("H264", "VP8")
 """What is sent where a viewer takes both, unless others are sent the second already."""
 OPUS_HZ = 48_000
+PAUSE_S = 2.0
+"""Where nothing was sent for so long, silence says nothing: then ICE's consent alone counts."""
 
 
 class Viewing:
@@ -110,6 +112,9 @@ class Viewing:
             waited_s = self._settings.connect_timeout_s
             late = now_s - self._began_s > waited_s
             return f"not connected within {waited_s:g} s" if late else None
+        live_s = self.broadcast.live.at_s(self._clock.now_ns())
+        if live_s - self.broadcast.sent_s > PAUSE_S:
+            self._heard_s = now_s  # nothing is sent: there is nothing to be reported of
         silent_s = self._settings.silent_s
         return f"not heard of for {silent_s:g} s" if now_s - self._heard_s > silent_s else None
 
