@@ -78,6 +78,17 @@ def build_moderation_routes(find_desk: FindDesk, token: SecretStr | None) -> API
             raise HTTPException(503, "moderation is not running: see its health on the wall")
         return found
 
+    _add_views(router, desk)
+    _add_words(router, desk, token)
+
+    @router.get(PATH, include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(PAGE)
+
+    return router
+
+
+def _add_views(router: APIRouter, desk: Callable[[], Desk]) -> None:
     @router.get("/api/moderation", summary="What waits for a person, and what was decided.")
     async def overview(limit: Most = 100) -> ModerationOut:
         waiting, recent = await desk().waiting(limit), await desk().recent(limit)
@@ -95,6 +106,8 @@ def build_moderation_routes(find_desk: FindDesk, token: SecretStr | None) -> API
         entries = await desk().audit(after=after, limit=limit)
         return AuditOut(entries=[entry_to_json(each) for each in entries])
 
+
+def _add_words(router: APIRouter, desk: Callable[[], Desk], token: SecretStr | None) -> None:
     @router.post(
         "/api/moderation/{decision_id}/{verb}",
         summary="Confirm or veto what waits; undo a timeout or a ban.",
@@ -119,12 +132,6 @@ def build_moderation_routes(find_desk: FindDesk, token: SecretStr | None) -> API
             raise HTTPException(404, str(error.args[0])) from None
         except NotNow as error:
             raise HTTPException(409, str(error)) from None
-
-    @router.get(PATH, include_in_schema=False)
-    async def page() -> FileResponse:
-        return FileResponse(PAGE)
-
-    return router
 
 
 def _out(shown: Shown) -> DecisionOut:
