@@ -121,7 +121,8 @@ class Intake:
         return message
 
     def _place(self, sent_unix_s: float | None, now_ns: int) -> float:
-        """Media time: never going back, never ahead of what has passed since the epoch began.
+        """Media time: never going back, never ahead of what has passed since the first message of
+        the epoch was sent, or came.
 
         By the time of sending, a message lies as far back as it is old. A clock that is wrong by
         the same amount all the time changes nothing; one that says the future is not believed.
