@@ -177,6 +177,13 @@ def test_many_channels_are_joined_a_few_at_a_time() -> None:
     assert talk.sent[-1] == "JOIN #c9"
 
 
+def test_channels_of_twitch_are_joined_in_small_letters() -> None:
+    talk = Talk(dialect="twitch", nick="justinfan1", channels=["#Dallas"])
+    assert talk.answers(*WELCOME) == ["JOIN #dallas"]
+    talk.hears(":me!me@me JOIN #dallas")
+    assert talk.stands == [""]
+
+
 def test_a_join_that_nobody_answers_is_told() -> None:
     talk = Talk(channels=["#test", "#silent"])
     talk.hears(*WELCOME, ":me!u@h JOIN #test")

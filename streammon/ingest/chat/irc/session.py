@@ -188,7 +188,8 @@ class Session:
     def _join(self, channel: str) -> None:
         keys = {self.fold(name): key for name, key in self._settings.channel_keys.items()}
         key = keys.get(self.fold(channel))
-        self._send("JOIN", channel, *([key.get_secret_value()] if key else []))
+        name = channel.lower() if self._twitch else channel  # Twitch knows no other
+        self._send("JOIN", name, *([key.get_secret_value()] if key else []))
 
     def _left(self, line: IrcLine, *, us: bool) -> None:
         channel, kicked = line.param(0), line.command == "KICK"
