@@ -104,7 +104,9 @@ function takeEvent(message) {
 async function greet(hello) {
   alarm.monitor = hello.monitor ? `${hello.monitor} · streammon` : "streammon";
   setText(byId("monitor"), hello.monitor ?? "");
-  setHidden(byId("moderation"), !(hello.pages ?? []).includes("moderation"));
+  const moderated = (hello.pages ?? []).includes("moderation");
+  setHidden(byId("moderation"), !moderated);
+  if (moderated) byId("moderation").href = "/moderation"; // elsewhere there is no such page
   const { socket } = events;
   let open = null;
   try {
