@@ -78,6 +78,8 @@ class LipSyncConfig(InStepConfig):
     """Faces with less between the outer corners of the eyes are not judged."""
     most_faces: PositiveInt = Field(4, le=16)
     """Followed at once in a picture; each costs its own share of a core."""
+    experimental: bool = False
+    """Whether results may only be told with an incident, and open none."""
 
     def build(self, name: str) -> LipSync:
         return LipSync(name, self)
@@ -265,6 +267,7 @@ class LipSync:
             "in_step": round(comparison.near, 2),
             "speech_s": round(speech_s, 2),
             "face": number,
+            "experimental": self._settings.experimental,
         }
         if self._settings.voices_off and best < LEAST_MATCH:
             return Verdict("no face follows the sound: it may be another's", details=details)

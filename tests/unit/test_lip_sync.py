@@ -73,6 +73,13 @@ def test_a_voice_that_is_shifted_is_found_and_its_offset_told(late_s: float) -> 
     assert number(last, "offset_ms") == pytest.approx(1000 * late_s, abs=80)
 
 
+def test_only_what_is_set_to_be_experimental_is() -> None:
+    assert not any(one.experimental for one in in_step())
+    marked = [one.experimental for one in sure(results(talker(late_s=0.32), experimental=True))]
+    assert marked
+    assert all(marked)
+
+
 def test_the_speaker_among_two_is_judged_and_both_are_drawn() -> None:
     last = sure(results(talker(faces=2)))[-1]
     assert last.confidence is not None
