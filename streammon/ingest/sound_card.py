@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import tempfile
 import threading
@@ -27,6 +28,9 @@ _NOISE = (
     b"connect(2) call to ", b"attempt to connect to server failed", b"Expression '",
 )  # fmt: skip
 """How lines begin that ALSA, JACK and PortAudio print while they look for devices."""
+_TELL_NOBODY = ctypes.CFUNCTYPE(
+    None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p
+)(lambda file, line, function, error, words: None)
 _TURN = threading.Lock()
 """PortAudio may be started, asked and ended by one thread at a time, in the whole process."""
 _BAD_RATE, _BAD_CHANNELS = -9997, -9998
@@ -183,6 +187,23 @@ def _default(audio: Any) -> int | None:
 
 
 @contextmanager
+def _alsa_silent() -> Iterator[None]:
+    """ALSA tells nobody of its errors. It would print a line in pieces, and what another thread
+    prints meanwhile would come between them.
+    """
+    try:
+        alsa = ctypes.CDLL("libasound.so.2")
+    except OSError:  # a system without ALSA
+        yield
+        return
+    alsa.snd_lib_error_set_handler(_TELL_NOBODY)
+    try:
+        yield
+    finally:
+        alsa.snd_lib_error_set_handler(None)
+
+
+@contextmanager
 def _quiet() -> Iterator[None]:
     """What the sound libraries print on standard error is left out; all else comes after."""
     try:
@@ -193,7 +214,8 @@ def _quiet() -> Iterator[None]:
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         try:
-            yield
+            with _alsa_silent():
+                yield
         finally:
             os.dup2(real, 2)
             said.seek(0)

@@ -26,7 +26,7 @@ def detector_of(settings: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("entry", read_catalogue().values(), ids=lambda entry: entry.name)
 def test_what_the_catalogue_says_to_write_makes_a_detector(entry: Entry) -> None:
-    lines = "\n".join(entry.use).replace("<the commit that you mean>", COMMIT)
+    lines = "\n".join(entry.settings(dict.fromkeys(entry.hub, COMMIT) | entry.pinned))
     detector = detector_of({"type": entry.detector, **yaml.safe_load(lines)})
     assert detector.kind == entry.kind
     assert set(detector.inputs) == {Modality(entry.modality)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import PackageNotFoundError
 from typing import Any
 
@@ -82,5 +83,5 @@ def test_another_aiortc_or_none_says_what_to_install(
         return found
 
     monkeypatch.setattr(tap, "version", version)
-    with pytest.raises(ConfigError, match=r"pip install 'streammon\[webrtc\]'"):
+    with pytest.raises(ConfigError, match=f"try: {re.escape(tap.INSTALL)}$"):
         WebRtcConfig().build(CALL)
