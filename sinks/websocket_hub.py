@@ -275,14 +275,15 @@ class Hub:
         self._standing.offer_to(client)
         if "alert" not in request.events:
             return
+        last_seq = self._outbox.last_seq  # before it is asked: what comes meanwhile is to be sent
         if request.alerts_after is None:
             past = await self._outbox.recent(request.recent_alerts)
-            client.cursor = past[0].seq - 1 if past else self._outbox.last_seq
+            client.cursor = past[0].seq - 1 if past else last_seq
         else:
             client.cursor = await self._outbox.position(request.alerts_after)
             if client.cursor is None:
                 oldest = await self._outbox.after(0, 1)
-                client.cursor = oldest[0].seq - 1 if oldest else self._outbox.last_seq
+                client.cursor = oldest[0].seq - 1 if oldest else last_seq
                 await client.send(_gap(client.cursor + 1))
         self._newest_seq = max(self._newest_seq, self._outbox.last_seq)
         client.wake.set()

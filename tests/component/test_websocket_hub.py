@@ -127,6 +127,28 @@ async def test_a_new_client_begins_with_as_many_past_alerts_as_it_wants() -> Non
         assert numbers(await none.until(1, "alert")) == [11]
 
 
+@pytest.mark.parametrize("kept", [0, 2])
+async def test_alerts_that_come_while_a_client_is_taken_up_are_sent(
+    kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_stage() as stage:
+        await stage.alert(kept)
+        recent, asked, answer = stage.outbox.recent, asyncio.Event(), asyncio.Event()
+
+        async def slowly(count: int) -> list[StoredAlert]:
+            found = await recent(count)
+            asked.set()
+            await answer.wait()
+            return found
+
+        monkeypatch.setattr(stage.outbox, "recent", slowly)
+        client = await stage.client(events=["alert"])
+        await asked.wait()
+        await stage.alert(3)
+        answer.set()
+        assert numbers(await client.until(kept + 3, "alert")) == list(range(1, kept + 4))
+
+
 async def test_alerts_told_in_the_wrong_order_are_sent_in_the_right_one() -> None:
     async with a_stage() as stage:
         client = await stage.client(events=["alert"])

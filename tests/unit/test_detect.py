@@ -198,6 +198,7 @@ def test_detectors_are_named_by_type_by_monitor_or_by_file(tmp_path: Path) -> No
         "chat_flood",
         "ai_text",
         "face_forgery",
+        "lip_sync",
     }
     assert set(configured("chat_moderation").detectors) == {"chat_flood", "ai_text"}
     assert set(configured("freeze").detectors) == {"freeze"}
