@@ -87,7 +87,8 @@ async def the_call(page: Page, attention: Attention) -> AsyncGenerator[list[str]
 
     Yields the colours that were seen, in their order.
     """
-    face = (drawn_face(0.2).astype(np.float64) / 255.0) ** 2.2
+    # Darker than it was drawn: with many bright colours in a row it would be too bright to judge.
+    face = 0.6 * (drawn_face(0.2).astype(np.float64) / 255.0) ** 2.2
     seen: list[str] = []
     await page.expose_function("lit", lambda colour: seen.append(colour))
     await page.evaluate(WATCH)

@@ -96,6 +96,10 @@ def site(film: Path) -> Iterator[str]:
         thread.join()
 
 
+CAMERA_S = 0.3
+"""How late a camera made of a file may show its pictures, on cores that others use too."""
+
+
 async def gather(here: Served, seconds: float) -> list[Item]:
     got: list[Item] = []
     async for item in here.items[CALL]:
@@ -144,7 +148,7 @@ async def test_chromium_publishes_a_known_film(film: Path, site: str, codec: str
     assert len(last) >= 5
     for before, after in itertools.pairwise(last):
         steps = (number_of(after.image_rgb) - number_of(before.image_rgb)) % COUNT
-        assert steps / FPS == pytest.approx(after.media_s - before.media_s, abs=2 / FPS)
+        assert steps / FPS == pytest.approx(after.media_s - before.media_s, abs=CAMERA_S)
     pcm = np.concatenate([chunk.pcm for chunk in chunks if chunk.epoch == got[-1].epoch])[-16_000:]
     loudest = np.argmax(np.abs(np.fft.rfft(pcm))) * 16_000 / len(pcm)
     assert loudest == pytest.approx(TONE_HZ, abs=5)
