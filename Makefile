@@ -41,7 +41,7 @@ types: setup  ## mypy --strict on the package, the tests, the benchmarks and the
 	$(BIN)/mypy -p streammon
 	$(BIN)/mypy --explicit-package-bases $(MINE)
 
-bench: setup  ## Each benchmark, quick (under a minute each); figures in bench-out/
+bench: setup  ## Each benchmark, quick (a minute or two each); figures in bench-out/
 	@$(call run_benchmarks,--quick)
 
 bench-full: setup  ## Each benchmark in full
