@@ -25,7 +25,6 @@ import argparse
 import asyncio
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -43,6 +42,7 @@ import numpy as np
 from websockets.asyncio.client import connect
 
 from benchmarks import report
+from benchmarks.of_program import streammon_run
 from streammon.config import OverlayConfig
 from streammon.core.types import DetectionResult, Modality, Region, StreamId, VideoFrame
 from streammon.overlay.painter import Painter
@@ -87,24 +87,8 @@ def server(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         "outbox": {"path": ":memory:"},
         "server": {"port": 0, "detect": False},
     }
-    path = folder / "pictures.yaml"
-    path.write_text(json.dumps(config), encoding="utf-8")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streammon", "run", str(path), "--quiet"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stderr is not None
-        said = next((line for line in process.stderr if "http://" in line), "")
-        found = re.search(r"http://\S+", said)
-        assert found is not None, "it did not start"
-        yield process, found.group(0).replace("http://", "ws://").rstrip("/") + "/ws"
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
+    with streammon_run(config, folder) as (process, url):
+        yield process, url.replace("http://", "ws://") + "/ws"
 
 
 def cpu_s(process: subprocess.Popen[str]) -> float:

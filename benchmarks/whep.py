@@ -24,9 +24,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -42,6 +40,7 @@ import numpy as np
 import uvloop
 
 from benchmarks import report
+from benchmarks.of_program import streammon_run
 from benchmarks.of_webrtc.timed import taken_s
 from benchmarks.pictures import cpu_s
 from streammon.ingest.webrtc import tap
@@ -64,24 +63,8 @@ def server(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         "outbox": {"path": ":memory:"},
         "server": {"port": 0, "detect": False},
     }
-    path = folder / "whep.yaml"
-    path.write_text(json.dumps(config), encoding="utf-8")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streammon", "run", str(path), "--quiet"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stderr is not None
-        said = next((line for line in process.stderr if "http://" in line), "")
-        found = re.search(r"http://\S+", said)
-        assert found is not None, "it did not start"
-        yield process, found.group(0).rstrip("/")
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
+    with streammon_run(config, folder) as running:
+        yield running
 
 
 @contextmanager

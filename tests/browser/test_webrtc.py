@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pytest
@@ -146,9 +147,12 @@ async def test_chromium_publishes_a_known_film(film: Path, site: str, codec: str
     chunks = [item for item in got if isinstance(item, AudioChunk)]
     last = [frame for frame in frames if frame.epoch == got[-1].epoch]
     assert len(last) >= 5
+    late_s = []
     for before, after in itertools.pairwise(last):
         steps = (number_of(after.image_rgb) - number_of(before.image_rgb)) % COUNT
-        assert steps / FPS == pytest.approx(after.media_s - before.media_s, abs=CAMERA_S)
+        late_s.append(after.media_s - before.media_s - steps / FPS)
+    assert max(map(abs, late_s)) < CAMERA_S
+    assert abs(median(late_s)) < 1.5 / FPS, "on the whole each picture has its time"
     pcm = np.concatenate([chunk.pcm for chunk in chunks if chunk.epoch == got[-1].epoch])[-16_000:]
     loudest = np.argmax(np.abs(np.fft.rfft(pcm))) * 16_000 / len(pcm)
     assert loudest == pytest.approx(TONE_HZ, abs=5)
