@@ -14,6 +14,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from benchmarks.of_webrtc.voices import SAID
+from training.demo_media.sound import CLONED_SENTENCES
 from training.voice_spoof import collect, corpora, sentences, speak
 from training.voice_spoof.clips import Clip, read_clips
 from training.voice_spoof.collect import recordings
@@ -147,6 +149,12 @@ def test_of_demos_only_what_may_be_taken_is(system: str, path: str, taken: bool)
     assert any(re.search(pattern, path) for pattern in patterns) == taken
 
 
+@pytest.mark.parametrize("name", ["world", *known.MAKERS])
+def test_every_known_vocoder_is_held_out_in_one_fold(name: str) -> None:
+    folds = [name for fold in FOLDS.values() if f"copy-{name}".startswith(fold.systems)]
+    assert len(folds) == 1
+
+
 def test_every_system_and_corpus_is_held_out_in_one_fold() -> None:
     for corpus in CORPORA + DEMOS:
         folds = [
@@ -166,7 +174,21 @@ def test_no_sentence_is_said_twice() -> None:
         if name.isupper()
         for text in texts
     ]  # fmt: skip
-    assert len(everything) == len(set(everything)) > 70
+    assert len(everything) == len(set(everything)) > 230
+
+
+@pytest.mark.parametrize("kept", [CLONED_SENTENCES, (*SAID.values(),)])
+def test_nothing_is_said_that_a_demo_or_a_benchmark_says(kept: tuple[str, ...]) -> None:
+    told = {part.strip().lower() for text in kept for part in re.split(r"[.!?]", text)} - {""}
+    for text in sentences.ENGLISH + sentences.EVERYDAY + sentences.GERMAN:
+        assert not told & {part.strip().lower() for part in re.split(r"[.!?]", text)}
+
+
+def test_everyday_speech_is_short_and_long() -> None:
+    words = [len(text.split()) for text in sentences.EVERYDAY]
+    assert min(words) <= 2
+    assert max(words) > 25
+    assert all(re.fullmatch(r"[A-Z][\w ,.;:'!?-]+[.!?]", text) for text in sentences.EVERYDAY)
 
 
 class Engine:
@@ -186,6 +208,35 @@ def test_an_engine_writes_sound_that_can_be_read(
         assert (file.getframerate(), file.getnchannels()) == (48_000, 1)
         assert file.getnframes() == 100 * len(sentences.JAPANESE[0])
     assert voice == "mei+0"
+
+
+class Reader:
+    """Says nothing, and keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, float, int]] = []
+
+    def save(self, text: str, path: str, *, speed: float, seed: int) -> None:
+        self.asked.append((text, speed, seed))
+
+
+def test_everyday_sentences_are_said_at_many_speeds_and_split_by_tens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, package = Reader(), ModuleType("hibari")
+    monkeypatch.setattr(package, "Hibari", lambda *, threads: reader, raising=False)
+    monkeypatch.setitem(sys.modules, "hibari", package)
+    voices = []
+    for voice, say in speak.hibari():
+        say(tmp_path / "one.wav")
+        voices.append(voice)
+    texts, speeds, seeds = zip(*reader.asked, strict=True)
+    assert texts == sentences.EVERYDAY
+    assert len(set(speeds)) == len(set(seeds)) == len(texts)
+    assert all(0.8 <= speed <= 1.2 for speed in speeds)
+    assert {voices.count(voice) for voice in voices} == {speak.TOGETHER}
+    pattern = next(corpus.pattern for corpus in CORPORA if corpus.package == "spoken/hibari")
+    assert all(re.search(pattern, f"{voice}/000.wav") for voice in voices)
 
 
 def test_a_copy_by_a_known_vocoder_is_as_long_and_as_loud_as_the_original() -> None:

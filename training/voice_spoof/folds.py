@@ -61,16 +61,16 @@ LIBRITTS = ("LibriTTS",)
 CMU_ARCTIC = ("CMU ARCTIC",)
 """Its voices are Festival's and Flite's, too."""
 UPSAMPLED = (
-    "copy-hifigan", "piper-vits", "vits-", "melo-docs", "mimic3-vits", "larynx", "matcha-",
-    "gradtts-page", "fastspeech2", "tacotron2-hifigan", "overflow", "diffgan-tts", "portaspeech",
-    "transformer-tts", "diffsinger", "stylespeech", "assem-vc", "hifigan-page",
+    "copy-hifigan", "copy-cargan", "piper-vits", "vits-", "melo-docs", "mimic3-vits", "larynx",
+    "matcha-", "gradtts-page", "fastspeech2", "tacotron2-hifigan", "overflow", "diffgan-tts",
+    "portaspeech", "transformer-tts", "diffsinger", "stylespeech", "assem-vc", "hifigan-page",
 )  # fmt: skip
-"""What ends in HiFi-GAN's upsampling convolutions, or VITS's, which are the same."""
+"""What ends in HiFi-GAN's upsampling convolutions, or VITS's, which are the same, or CARGAN's."""
 INVERSE_STFT = ("hibari", "kokoro", "vocos-page", "bark-page")
-STEPS_AND_FLOWS = ("wavenet", "wavegrad", "waveglow", "deepvoice3")
+STEPS_AND_FLOWS = ("copy-fargan", "wavenet", "wavegrad", "waveglow", "deepvoice3")
 """Autoregression, diffusion and flow; DeepVoice 3's samples end in Griffin and Lim's phases."""
-OTHER_GAN = ("copy-melgan", "melgan-", "univnet", "tortoise")
-"""MelGAN and UnivNet; Tortoise ends in the latter."""
+OTHER_GAN = ("copy-melgan", "copy-pwgan", "melgan-", "univnet", "tortoise")
+"""MelGAN, Parallel WaveGAN and UnivNet; Tortoise ends in the latter."""
 FOLDS = {
     "librispeech": Fold(
         LIBRISPEECH + LIBRITTS, (*UPSAMPLED, *trained_on(LIBRISPEECH)),

