@@ -26,16 +26,18 @@ from training.face_forgery.faces import FOLDS, KEPT, SIDE_PX, Faces, aligned, fa
 from training.face_forgery.film import KEPT_FRAMES, filmed, shot
 from training.face_forgery.finish import FINISHES, SHARP, bands, finished
 from training.face_forgery.fit import Pairs, logits, set_head, tune
-from training.face_forgery.forgeries import paste
-from training.face_forgery.leaveout import Scored, frozen, mean_auc
+from training.face_forgery.forgeries import family, paste
+from training.face_forgery.leaveout import ROUNDS, Scored, frozen, mean_auc
 from training.face_forgery.looks import PLAIN, SHARES, Look, looked
 from training.face_forgery.make import Crops, load, make, save
 from training.face_forgery.masks import live_mask
 from training.face_forgery.meshes import mesh_warp, partners
-from training.face_forgery.recipes import RECIPES, Recipe, groups_of
+from training.face_forgery.recipes import RECIPES, SHARP_KINDS, Recipe, groups_of, new
 from training.face_forgery.seams import SEAMS
+from training.face_forgery.sharp_swappers import Restored
 from training.face_forgery.ship import save as ship
 from training.face_forgery.swappers import GROUPS
+from training.face_forgery.train_sharp import aims_of, fit_sharp
 from training.face_forgery.train_swappers import fit
 
 PEOPLE = 2 * FOLDS
@@ -169,7 +171,12 @@ def test_every_swapper_learns_and_answers_with_pictures(name: str, faces: Faces)
     recipe = replace(RECIPES[name], width=4)
     torch.manual_seed(0)
     backbone = LiteCnn().eval()
-    model = fit(name, recipe, faces, backbone, steps=2, minutes=1.0, keep=lambda _: None)
+    sharp = recipe.kind in SHARP_KINDS
+    teach, steps = (fit_sharp, 1) if sharp else (fit, 2)
+    model = teach(name, recipe, faces, backbone, steps=steps, minutes=1.0, keep=lambda _: None)
+    if recipe.of:
+        base = RECIPES[recipe.of]
+        model = Restored(new(replace(base, width=4)), base.side, model)
     target, source = torch.rand(2, 1, 3, recipe.side, recipe.side)
     with torch.inference_mode():
         made = model(target, source, torch.tensor([1]))
@@ -184,6 +191,34 @@ def test_a_swapper_is_the_same_for_the_same_seed(faces: Faces) -> None:
         for _ in range(2)
     ]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_a_sharp_swapper_is_the_same_for_the_same_seed_and_learns(faces: Faces) -> None:
+    recipe, backbone = Recipe("modulated", 64, 4, "critic", seed=5), LiteCnn().eval()
+    states = [
+        fit_sharp("x", recipe, faces, backbone, steps=2, minutes=1.0, keep=lambda _: None)
+        for _ in range(2)
+    ]
+    first, again = (one.state_dict() for one in states)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    torch.manual_seed(recipe.seed)
+    untaught = new(recipe).state_dict()
+    assert not any(torch.equal(first[name], untaught[name]) for name in first)
+
+
+def test_what_a_sharp_swapper_should_answer_changes_the_face_and_keeps_the_rest(
+    faces: Faces,
+) -> None:
+    aims = aims_of(faces, 112, seed=0)
+    moved = (aims.meant - aims.pictures).abs().mean(dim=1)
+    assert moved[:, :6].max() < 0.01
+    assert moved[:, 40:80, 45:67].mean() > 0.003
+
+
+def test_a_restored_swapper_is_left_out_with_the_one_it_restores() -> None:
+    for method, recipe in RECIPES.items():
+        assert family(method) == RECIPES[recipe.of or method].kind
+        assert sum(family(method) in one.kinds for one in ROUNDS) == 1
 
 
 @pytest.mark.parametrize("kind", SEAMS)

@@ -37,7 +37,7 @@ from training.face_forgery.faces import (
 )
 from training.face_forgery.film import REPEATABLE
 from training.face_forgery.finish import LOOSE, SHARP
-from training.face_forgery.forgeries import TAUGHT, family, forge
+from training.face_forgery.forgeries import TAUGHT, family, forge, is_sharp
 from training.face_forgery.leaveout import ROUNDS
 from training.face_forgery.meshes import partners
 from training.face_forgery.recipes import groups_of, load_swappers
@@ -69,7 +69,7 @@ class Forger:
         self, taken: Taken, method: str, source: int, seed: int, *, sharp: bool = False
     ) -> list[Image]:
         """`sharp`: the face has as much detail as what it covers."""
-        made, finish = [], SHARP[seed % len(SHARP)] if sharp else LOOSE
+        made, finish = [], SHARP[seed % len(SHARP)] if sharp and not is_sharp(method) else LOOSE
         for frame, mesh in zip(taken.frames, taken.meshes, strict=True):
             cut, inside = aligned(frame, mesh)
             pair = Faces(
@@ -88,6 +88,7 @@ class Forger:
                 swappers=self._swappers,
                 finishes=[finish],
                 rng=np.random.default_rng(seed),
+                live=is_sharp(method),
             )
             made.append(_put_back(frame, mesh, forged.astype(np.float64) - cut))
         return made

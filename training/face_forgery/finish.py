@@ -20,6 +20,8 @@ SHARP = ("theirs", "own")
 FINISHES = (LOOSE, "gain", "grain", *SHARP)
 """Between the two: what detail there is made louder, or fine grain in place of it."""
 SHARES = (0.15, 0.20, 0.15, 0.25, 0.25)
+SHARES_OF_SHARP = (0.55, 0.20, 0.05, 0.10, 0.10)
+"""For faces that come sharp."""
 SIGMAS = (1.0, 2.0, 4.0)
 """Of the blurs that split a picture of 224 px into bands."""
 
@@ -27,8 +29,9 @@ FILLED, GRAINED = (1.0, 1.0, 1.0), (0.6, 0.25, 0.0)
 """How much of what a band lacks is filled up; coarse grain would be seen as dirt."""
 
 
-def draw_finish(rng: np.random.Generator) -> str:
-    return str(rng.choice(FINISHES, p=SHARES))
+def draw_finish(rng: np.random.Generator, *, sharp: bool = False) -> str:
+    """`sharp`: for a face that comes sharp."""
+    return str(rng.choice(FINISHES, p=SHARES_OF_SHARP if sharp else SHARES))
 
 
 def finished(

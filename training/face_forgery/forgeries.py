@@ -1,4 +1,4 @@
-"""Forged faces of six swappers and three recipes: crops to train and test a detector with.
+"""Forged faces of eight swappers and three recipes: crops to train and test a detector with.
 
 Beside the swappers: pictures blended with themselves (Shiohara and Yamasaki 2022,
 arXiv:2204.08376), another person's face warped onto the mesh, and a face bent to another's
@@ -20,17 +20,27 @@ from training.face_forgery.faces import SIDE_PX, Faces, Image
 from training.face_forgery.finish import LOOSE, finished, relit
 from training.face_forgery.masks import live_mask, mask_of
 from training.face_forgery.meshes import mesh_warp
-from training.face_forgery.recipes import RECIPES, small
+from training.face_forgery.recipes import RECIPES, SHARP_KINDS, small
 
 RECIPE_METHODS = ("self-blended", "mesh", "warped")
 METHODS = (*RECIPES, *RECIPE_METHODS)
+ON_MESH = ("mesh", "refined", "modulated")
+"""What gets the source's picture warped onto the target's mesh."""
 TAUGHT = tuple(method for method in METHODS if method != "warped")
 """What the detector learns from. With faces that are only bent it told sharp swaps worse."""
 
 
 def family(method: str) -> str:
-    """What a method is like: the kind of the swapper, or the method itself."""
-    return RECIPES[method].kind if method in RECIPES else method
+    """What a method is like: the kind of the swapper behind it, or the method itself."""
+    if method not in RECIPES:
+        return method
+    recipe = RECIPES[method]
+    return RECIPES[recipe.of or method].kind
+
+
+def is_sharp(method: str) -> bool:
+    """Whether a swapper's answers are sharp by themselves."""
+    return method in RECIPES and RECIPES[method].kind in SHARP_KINDS
 
 
 def paste(
@@ -127,7 +137,7 @@ def forge(
             warped(one, here, there, rng)
             for one, here, there in zip(images, meshes, theirs, strict=True)
         ]
-    on_mesh = family(method) in ("mesh", "refined")
+    on_mesh = family(method) in ON_MESH
     onto: Sequence[Image] = [
         mesh_warp(one, there, here) if on_mesh or finish == "theirs" else one
         for one, there, here, finish in zip(others, theirs, meshes, finishes, strict=True)
@@ -135,6 +145,8 @@ def forge(
     faces_in = onto
     if method in RECIPES:
         given = np.stack(onto) if on_mesh else others
+        if on_mesh and is_sharp(method):
+            given = _partly(images, given, rng)
         faces_in = swapped(method, swappers[method], images, given, groups[sources])
     return [
         paste(one, face, mesh, rng, finish=finish, texture=sharp, boxed=not on_mesh, live=live)
@@ -142,6 +154,15 @@ def forge(
             images, faces_in, meshes, finishes, onto, strict=True
         )
     ]
+
+
+def _partly(
+    targets: NDArray[np.uint8], sources: NDArray[np.uint8], rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Sources on their targets' meshes, half of them with some of the target left in."""
+    share = np.where(rng.random(len(targets)) < 0.5, 1.0, rng.uniform(0.5, 1.0, len(targets)))
+    mixed = targets + share[:, None, None, None] * (sources.astype(np.float64) - targets)
+    return np.asarray(mixed, np.uint8)
 
 
 def swapped(

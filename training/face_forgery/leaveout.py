@@ -38,7 +38,7 @@ from training.face_forgery.fit import (
     set_head,
     tune,
 )
-from training.face_forgery.forgeries import METHODS, TAUGHT, family
+from training.face_forgery.forgeries import METHODS, TAUGHT, family, is_sharp
 from training.face_forgery.looks import LOOKS, SHARES
 from training.face_forgery.make import Crops, load
 from training.face_forgery.seams import SEAMS
@@ -53,7 +53,11 @@ class Round:
     fold: int
 
 
-ROUNDS = (Round(("decoders",), 0), Round(("coded",), 1), Round(("refined",), 2))
+ROUNDS = (
+    Round(("decoders", "modulated"), 0),
+    Round(("coded",), 1),
+    Round(("refined",), 2),
+)
 REDRAWN = 200
 Which = Callable[["Scored"], NDArray[np.bool_]]
 
@@ -77,8 +81,8 @@ class Scored:
 
     @property
     def sharp(self) -> NDArray[np.bool_]:
-        """With the detail of a real face: which is what a live swap has."""
-        return np.isin(self.finishes, SHARP)
+        """With the detail of a real face, or sharp as it comes: which is what a live swap has."""
+        return np.isin(self.finishes, SHARP) | is_sharp(self.method)
 
 
 def score(model: LiteCnn, crops: Crops, turn: int, *, known: Mapping[str, Floats] | None) -> Scored:
@@ -202,19 +206,23 @@ def report(parts: Sequence[Scored]) -> None:
             print(f"{name:44s} {pairs:6d} pairs  AUC {middle:.3f} [{low:.3f}, {high:.3f}]")
 
     line("unseen swappers, unseen people, sharp: mean", unseen, lambda part: part.sharp)
-    for part in unseen:
-        line(f"  {part.method}, sharp", [part], lambda part: part.sharp)
-    line("unseen swappers, unseen people: mean", unseen)
-    for part in unseen:
-        line(f"  {part.method}", [part])
-    for name, low, high in (("20 to 30", 0, 30), ("30 to 45", 30, 45), ("45 to 72", 45, 99)):
-        line(f"  {name} px between the eyes", unseen,
-             lambda part, low=low, high=high: (part.eyes_px >= low) & (part.eyes_px < high))  # type: ignore[misc]  # fmt: skip
-    line("  as a call", unseen, lambda part: ~part.broadcast)
-    line("  as a broadcast", unseen, lambda part: part.broadcast)
-    line("  people filmed", unseen, lambda part: np.char.startswith(part.identities, "grid"))
-    for kind in FINISHES:
-        line(f"  detail: {kind}", unseen, lambda part, kind=kind: part.finishes == kind)  # type: ignore[misc]
+    for keen in (False, True):
+        those = [part for part in unseen if is_sharp(part.method) == keen]
+        print("swappers whose answers are sharp" if keen else "small swappers")
+        line("  sharp: mean", those, lambda part: part.sharp)
+        for part in those:
+            line(f"  {part.method}, sharp", [part], lambda part: part.sharp)
+        line("  all: mean", those)
+        for part in those:
+            line(f"  {part.method}", [part])
+        for name, low, high in (("20 to 30", 0, 30), ("30 to 45", 30, 45), ("45 to 72", 45, 99)):
+            line(f"  {name} px between the eyes", those,
+                 lambda part, low=low, high=high: (part.eyes_px >= low) & (part.eyes_px < high))  # type: ignore[misc]  # fmt: skip
+        line("  as a call", those, lambda part: ~part.broadcast)
+        line("  as a broadcast", those, lambda part: part.broadcast)
+        line("  people filmed", those, lambda part: np.char.startswith(part.identities, "grid"))
+        for kind in FINISHES:
+            line(f"  detail: {kind}", those, lambda part, kind=kind: part.finishes == kind)  # type: ignore[misc]
     for look in SHARES:
         line(f"  both {look}", unseen, lambda part, look=look: part.looks == look)  # type: ignore[misc]
     for method in METHODS:

@@ -27,7 +27,7 @@ from torch import nn
 from training.face_forgery.faces import Faces, faces_of
 from training.face_forgery.film import KEPT_FRAMES, Shot, filmed, shot
 from training.face_forgery.finish import draw_finish
-from training.face_forgery.forgeries import METHODS, forge
+from training.face_forgery.forgeries import METHODS, forge, is_sharp
 from training.face_forgery.looks import captured, draw_look, looked
 from training.face_forgery.meshes import partners
 from training.face_forgery.recipes import groups_of, load_swappers
@@ -69,7 +69,7 @@ def make(
     """All pairs of one method. The same pictures, rounds and seed give the same crops."""
     forged, original, shots, order = [], [], list[Shot](), []
     finishes, looks = list[str](), list[str]()
-    groups, began = groups_of(faces), time.monotonic()
+    groups, began, sharp = groups_of(faces), time.monotonic(), is_sharp(method)
     for turn in range(rounds):
         third = turn % THIRD == THIRD - 1
         rng = np.random.default_rng([seed, zlib.crc32(method.encode()), turn])
@@ -77,10 +77,10 @@ def make(
         shown = replace(faces, images=np.stack([captured(one, rng) for one in faces.images]))
         for start in range(0, len(shown), AT_ONCE):
             chosen = np.arange(start, min(start + AT_ONCE, len(shown)))
-            drawn = [draw_finish(rng) for _ in chosen]
+            drawn = [draw_finish(rng, sharp=sharp) for _ in chosen]
             fakes = forge(
                 method, shown, chosen, sources[chosen],
-                groups=groups, swappers=swappers, finishes=drawn, rng=rng, live=third,
+                groups=groups, swappers=swappers, finishes=drawn, rng=rng, live=third or sharp,
             )  # fmt: skip
             for at, fake, finish in zip(chosen, fakes, drawn, strict=True):
                 how, look = shot(rng), draw_look(rng, shown.images[sources[at]], seams=third)

@@ -14,18 +14,24 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from training.face_forgery.faces import Faces
+from training.face_forgery.sharp_swappers import Modulated, Restored, Restorer
 from training.face_forgery.swappers import GROUPS, Kind, swapper
+
+SharpKind = Literal["modulated", "restored"]
+SHARP_KINDS: tuple[SharpKind, ...] = ("modulated", "restored")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """One swapper: what it is and what it is taught by beside the mean absolute difference."""
 
-    kind: Kind
+    kind: Kind | SharpKind
     side: int
     width: int
     taught_by: Literal["structure", "features", "critic"]
     seed: int
+    of: str = ""
+    """Whose answers are restored, where it restores."""
 
 
 RECIPES = {
@@ -35,7 +41,18 @@ RECIPES = {
     "coded-64-structure": Recipe("coded", 64, 24, "structure", 4),
     "refined-96-features": Recipe("refined", 96, 16, "features", 5),
     "refined-80-critic": Recipe("refined", 80, 16, "critic", 6),
+    "modulated-128-critic": Recipe("modulated", 128, 32, "critic", 7),
+    "restored-192-critic": Recipe("restored", 192, 32, "critic", 9, of="modulated-128-critic"),
 }
+
+
+def new(recipe: Recipe) -> nn.Module:
+    """A network of that recipe, which knows nothing yet; of one that restores, what restores."""
+    if recipe.kind == "modulated":
+        return Modulated(width=recipe.width)
+    if recipe.kind == "restored":
+        return Restorer(width=recipe.width)
+    return swapper(recipe.kind, side=recipe.side, width=recipe.width)
 
 
 def groups_of(faces: Faces) -> NDArray[np.intp]:
@@ -68,7 +85,9 @@ def load_swappers(cache: Path) -> dict[str, nn.Module]:
     """Those that were trained, by name."""
     found: dict[str, nn.Module] = {}
     for name, recipe in RECIPES.items():
-        model = swapper(recipe.kind, side=recipe.side, width=recipe.width)
+        model = new(recipe)
         model.load_state_dict(load_file(cache / "swappers" / f"{name}.safetensors"))
-        found[name] = model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        base = recipe.of
+        found[name] = Restored(found[base], RECIPES[base].side, model) if base else model
     return found

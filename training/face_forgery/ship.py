@@ -25,7 +25,7 @@ def save(
     return write_weights(
         model.state_dict(),
         out,
-        model="face-forgery-3",
+        model="face-forgery-4",
         calibration=calibration,
         log_odds=log_odds,
         training={"seed": seed, "steps": steps},

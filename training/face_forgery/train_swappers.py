@@ -33,8 +33,9 @@ from torch.nn.functional import (
 from streammon.detectors.models.lite_cnn import LiteCnn
 from training.face_forgery.backbone import pretrained
 from training.face_forgery.faces import Faces, faces_of
-from training.face_forgery.recipes import RECIPES, Recipe, groups_of, small
-from training.face_forgery.swappers import Coded, Kind, down, swapper
+from training.face_forgery.recipes import RECIPES, SHARP_KINDS, Recipe, groups_of, new, small
+from training.face_forgery.swappers import Coded, down
+from training.face_forgery.train_sharp import fit_sharp
 
 RATE = 1e-3
 SAVE_EVERY_S = 60.0
@@ -43,7 +44,7 @@ SAVE_EVERY_S = 60.0
 class Lessons:
     """Draws of what a swapper is shown and should answer."""
 
-    def __init__(self, pictures: Tensor, groups: NDArray[np.intp], kind: Kind, seed: int) -> None:
+    def __init__(self, pictures: Tensor, groups: NDArray[np.intp], kind: str, seed: int) -> None:
         self._pictures, self._groups, self._kind = pictures, torch.from_numpy(groups), kind
         self._rng = torch.Generator().manual_seed(seed)
 
@@ -124,7 +125,7 @@ def fit(
 ) -> nn.Module:  # fmt: skip
     """Train one swapper for so many steps or minutes, whichever ends first."""
     torch.manual_seed(recipe.seed)
-    model: nn.Module = swapper(recipe.kind, side=recipe.side, width=recipe.width)
+    model: nn.Module = new(recipe)
     if start is not None and start.exists():
         model.load_state_dict(load_file(start))
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -182,6 +183,9 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("bench-out/face_forgery-cache"))
     parser.add_argument("--backbone", type=Path, required=True, help="see backbone.py")
     parser.add_argument("--minutes", type=float, default=5.0, help="for each swapper")
+    parser.add_argument(
+        "--sharp-minutes", type=float, default=8.0, help="of processor time, for each sharp one"
+    )
     parser.add_argument("--steps", type=int, default=10_000, help="for each swapper, at most")
     parser.add_argument("--threads", type=int, default=1)
     settings = parser.parse_args()
@@ -198,9 +202,11 @@ def main() -> None:
             write(model, half)
 
         backbone = pretrained(settings.backbone).eval()
-        model = fit(
+        sharp = recipe.kind in SHARP_KINDS
+        teach, minutes = (fit_sharp, settings.sharp_minutes) if sharp else (fit, settings.minutes)
+        model = teach(
             name, recipe, faces, backbone,
-            steps=settings.steps, minutes=settings.minutes, keep=keep, start=half,
+            steps=settings.steps, minutes=minutes, keep=keep, start=half,
         )  # fmt: skip
         write(model, out)
         half.unlink(missing_ok=True)
