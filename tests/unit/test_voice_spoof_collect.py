@@ -6,6 +6,7 @@ import math
 import re
 import sys
 import wave
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import cast
@@ -16,6 +17,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from benchmarks.of_webrtc.voices import SAID
+from tests.speech import speech
 from training.demo_media.sound import CLONED_SENTENCES
 from training.voice_spoof import collect, corpora, sentences, speak
 from training.voice_spoof.clips import Clip, read_clips
@@ -113,6 +115,60 @@ def test_a_package_becomes_a_manifest_that_training_reads(
     assert first == {clip.file: clip.pcm.tobytes() for clip in again}
 
 
+def test_of_a_gated_package_only_clear_speech_is_kept(tmp_path: Path) -> None:
+    hiss = np.random.default_rng(0).normal(size=6 * RATE_HZ) * 0.05
+    for speaker, sound in (("ann", speech()[: 6 * RATE_HZ]), ("hiss", hiss)):
+        (tmp_path / speaker).mkdir()
+        soundfile.write(tmp_path / speaker / "0.wav", sound, RATE_HZ)
+    gated = replace(HUMS, gated=True)
+    who = {row[3] for row in collect.collect(gated, tmp_path, tmp_path / "out")}
+    assert who == {"hums_ann"}
+    everybody = {row[3] for row in collect.collect(HUMS, tmp_path, tmp_path / "out")}
+    assert everybody == {"hums_ann", "hums_hiss"}
+
+
+def test_packages_can_be_collected_by_the_beginnings_of_their_names(
+    unpacked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = replace(HUMS, name="other"), replace(HUMS, name="third")
+    monkeypatch.setattr(collect, "CORPORA", (HUMS, *others))
+    arguments = ["collect", "--unpacked", str(unpacked / "in"), "--out", str(unpacked / "out")]
+    monkeypatch.setattr("sys.argv", [*arguments, "--only", "made", "thi"])
+    collect.main()
+    sources = {clip.source for clip in read_clips(unpacked / "out/manifest.csv")}
+    assert sources == {"made up", "third"}
+    assert "other" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("fr/intro/canal_lock.ogg", "GCompris voices fr"),
+        ("fr/geography/nepal.ogg", None),
+        ("pt/geography/europe/spain.ogg", "GCompris voices pt"),
+        ("pt_BR/misc/good.ogg", None),
+        ("af/misc/good.ogg", "GCompris voices, others"),
+        ("en/alphabet/U0061.ogg", None),
+        ("kn/misc/good.ogg", None),
+    ],
+)
+def test_of_gcompris_each_language_is_taken_once_and_no_letters_are(
+    path: str, source: str | None
+) -> None:
+    taken = [
+        corpus.name
+        for corpus in RECORDED
+        if corpus.package == "GitHub/gcompris-voices" and re.search(corpus.pattern, path)
+    ]
+    assert taken == ([source] if source else [])
+
+
+def test_rows_that_share_a_package_name_their_speakers_so_that_no_clip_is_overwritten() -> None:
+    packages = [corpus.package for corpus in RECORDED]
+    for corpus in RECORDED:
+        assert packages.count(corpus.package) == 1 or "?P<speaker>" in corpus.pattern
+
+
 def test_which_files_are_taken_is_drawn_by_their_names(unpacked: Path) -> None:
     found = recordings(HUMS, unpacked / "in/hums")
     assert list(found) == ["ann", "bob", "eve"]
@@ -124,7 +180,7 @@ def test_every_source_has_a_licence_a_version_and_a_pattern_that_compiles() -> N
     for corpus in CORPORA + DEMOS:
         assert re.compile(corpus.pattern)
         assert corpus.version
-        assert re.match(r"(GPL|LGPL|BSD|MIT|Apache|CC0|CC-BY)", corpus.licence)
+        assert re.match(r"(GPL|LGPL|BSD|MIT|Apache|CC0|CC-BY|public domain)", corpus.licence)
         assert "NC" not in corpus.licence
     assert not {corpus.system for corpus in RECORDED + PEOPLE} - {""}
     assert all(corpus.system for corpus in corpora.SPOKEN)

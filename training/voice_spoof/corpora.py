@@ -28,11 +28,23 @@ class Corpus:
     raw_rate_hz: int = 16_000
     system: str = ""
     """The synthesiser that made them; empty: people spoke."""
+    gated: bool = False
+    """Whether only clips that the detectors' voice gate takes for clear speech are kept."""
 
 
 STAMPS = r"_desc(?P<speaker>_(fr|ru|ro|bg|es|be|el|da|lt|nl))?\.ogg$"
 SHERPA = "k2-fsa/sherpa, documentation"
 SHERPA_COMMIT = "6e00e3b0fc4aba9bc7c49366720e7c1f2e485f65"
+
+GCOMPRIS_COMMIT = "c0e8a743b7b4633af06b8dc15bc2b397e456dd6f"
+GCOMPRIS_SPOKEN = r"(intro|misc|(?<!fr/)geography)/.*\.ogg$"
+"""Sentences and names of countries; the French ones of the latter are under the GFDL."""
+GCOMPRIS_LANGUAGES = (
+    "ca", "de", "el", "en", "es", "fr", "gd", "hu", "nb", "nl", "pt", "sl", "sv", "zh_CN", "zh_TW",
+)  # fmt: skip
+"""Each was spoken by volunteers of its own, most of them one person with one microphone."""
+GCOMPRIS_OTHERS = "af|ar|ast|bg|br|cs|da|eo|eu|fi|he|hi|id|it|lt|mr|pa|ru|sk|so|sr|th|tr|ur"
+ARTIKULATE_COMMIT = "1d05cca3d3d2d5f1d0c6886e22ae9195f7ec4579"
 
 RECORDED = (
     Corpus("Debian tuxpaint-stamps", "Debian/tuxpaint-stamps-default", "2022.06.04-1", "GPL-2",
@@ -55,6 +67,41 @@ RECORDED = (
     Corpus("Uberi/speech_recognition", "GitHub/speech_recognition",
            "0a675d1e5232dbeae1be8d071c923fb37f0f163a", "BSD-3-Clause",
            r"examples/(?P<speaker>english|french|chinese)\.\w+$", 6, 2),
+    *(
+        Corpus(f"GCompris voices {language}", "GitHub/gcompris-voices", GCOMPRIS_COMMIT, "GPL-3",
+               f"^(?P<speaker>{language})/{GCOMPRIS_SPOKEN}", 24, gated=True)
+        for language in GCOMPRIS_LANGUAGES
+    ),
+    Corpus("GCompris voices, others", "GitHub/gcompris-voices", GCOMPRIS_COMMIT, "GPL-3",
+           f"^(?P<speaker>{GCOMPRIS_OTHERS})/{GCOMPRIS_SPOKEN}", 144, gated=True),
+    *(
+        Corpus(f"KDE/artikulate-data {language}", "GitHub/artikulate-data", ARTIKULATE_COMMIT,
+               "CC-BY-SA-3.0", rf"courses/basic/(?P<speaker>{language})/.*\.ogg$", 24, gated=True)
+        for language in ("ba", "fr", "gr", "pl")
+    ),
+    Corpus("Debian ktuberling-data", "Debian/ktuberling-data", "4:22.12.3-1", "GPL-2+",
+           r"sounds/(?P<speaker>ca|da|de|el|en|fr|gl|lt|nn|ru|sl|uk|wa)/.*\.(wav|ogg)$", 104,
+           gated=True),
+    Corpus("Debian codec2-examples", "Debian/codec2-examples", "1.0.5-1", "LGPL-2.1",
+           r"(raw/(?P<speaker>ve9qrp|kristoff|vk5qi|g3plx|cq_ref)\.raw|"
+           r"wav/(david4|vk2tpm_004|wia_16kHz)\.wav)$", 24, 6, raw_rate_hz=8_000, gated=True),
+    Corpus("AMI, beside pyannote-audio", "GitHub/pyannote-audio",
+           "b749285c5cdd4636b2edc7f766f1352c8dde9369", "CC-BY-4.0",
+           r"tests/data/(?P<speaker>(trn|dev|tst)\d\d)\.wav$", 48, 4, gated=True),
+    *(
+        Corpus(f"MycroftAI/Precise-Community-Data {words}", "GitHub/Precise-Community-Data",
+               "4854e39b7f8c0e14d387d4e135aa10486f5158bf", "public domain", pattern, 24, gated=True)
+        for words, pattern in (
+            ("amelia", r"(?P<speaker>amelia)/en/.*\.wav$"),
+            ("computer", r"^(?P<speaker>computer)/en/.*\.wav$"),
+            ("es", r"(heycomputer|not-wake-words)/(?P<speaker>es)/.*\.wav$"),
+        )
+    ),
+    Corpus("watson-developer-cloud/speech-to-text-nodejs", "GitHub/speech-to-text-nodejs",
+           "f4518f1afc89b6cc9488020d9faac95ddcded908", "Apache-2.0",
+           r"public/audio/(?P<speaker>(ar|de|en|es|fr|it|ja|ko|pt|zh)-\w\w_|dutch_duo_sample_2-mono-B"
+           r"|Us_English_N|sample-Ja_JP|pt-BR_Sample\d-16|Es_ES_spk\d\d).*\.wav$", 60, 3, 3,
+           gated=True),
 )  # fmt: skip
 
 SPOKEN = (

@@ -54,7 +54,8 @@ class Fold:
 
 GAMES = (
     "Debian tuxpaint", "Debian fillets", "Debian warzone", "Debian pocketsphinx", "Uberi/",
-    "AISHELL-3",
+    "AISHELL-3", "GCompris", "KDE/", "Debian ktuberling", "Debian codec2", "AMI,", "watson-",
+    "MycroftAI/Precise",
 )  # fmt: skip
 LIBRITTS = ("LibriTTS",)
 """Read by people of LibriSpeech's corpus: held out with it."""
