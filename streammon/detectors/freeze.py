@@ -10,9 +10,11 @@ codec had taken away before, or in which nothing but the light changed; a loop l
 its memory, mirrored or cut differently each round, or a second long; a loop in pictures more than
 a second apart (keyframes every two seconds still show black, slate and frozen pictures); what has
 looped since the stream began, goes at one pace and was joined without a seam, and a loop of a
-swing, which is what swings look like; digital silence that is a muted microphone, which sounds the
-same. A camera that stops moving and rests for long, or a scene in which all who moved stand still,
-looks frozen. Its card: `models/freeze.md`.
+swing, which is what swings look like; a stillness in which every part of the picture is as it stood
+in the last minute, such as a camera's that froze while nobody passed and whose noise the codec had
+taken away; digital silence that is a muted microphone, which sounds the same. A camera that stops
+moving and rests for long, or a scene in which all who moved stand still where nobody stood, looks
+frozen. Its card: `models/freeze.md`.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ from streammon.detectors.stream_memory import StreamMemory
 from streammon.registry import AdapterConfig
 
 KIND = "freeze"
-MODEL = "freeze-7"
+MODEL = "freeze-8"
 Cause = Literal["frozen", "black", "slate", "looped", "silent", "stuck"]
 CAUSES: tuple[Cause, ...] = ("frozen", "black", "slate", "looped", "silent", "stuck")
 
@@ -70,10 +72,10 @@ class FreezeConfig(AdapterConfig):
     """Look at keyframes only while a stream has been calm for half a minute: many streams cost
     little then. Frozen, black and slate pictures still show, and the first doubt brings every
     quarter second back; a replayed loop does not show. False: every quarter second, always."""
-    frozen_after_s: PositiveFloat = 2.0
-    black_after_s: PositiveFloat = 4.0
+    frozen_after_s: PositiveFloat = 1.5
+    black_after_s: PositiveFloat = 3.0
     slate_after_s: PositiveFloat = 5.0
-    silent_after_s: PositiveFloat = 11.0
+    silent_after_s: PositiveFloat = 6.0
     stuck_after_s: PositiveFloat = 4.0
     loop_shortest_s: float = Field(1.4, ge=1.0, le=30.0)
     """Movement that comes back faster than this is never called a loop."""

@@ -33,7 +33,8 @@ def evenly_lit(thumbs: NDArray[np.float32]) -> Pictures:
     """
     rows = thumbs.reshape(len(thumbs), -1).astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)
-    contrast = np.maximum(rows.std(axis=1, keepdims=True), np.float32(LEAST_CONTRAST_LEVELS))
+    power = np.einsum("ij,ij->i", rows, rows)[:, None] / np.float32(rows.shape[1])
+    contrast = np.maximum(np.sqrt(power), np.float32(LEAST_CONTRAST_LEVELS))
     return np.asarray(rows * (np.median(contrast) / contrast), np.float32)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from streammon.detectors.finding import Finding, grown
 from streammon.detectors.picture_history import PictureHistory, StillRun
-from streammon.detectors.recurrence import recurrence_in
+from streammon.detectors.recurrence import Recurrence, recurrence_in
 
 MOST_BLACK, MOST_SLATE, MOST_FROZEN, MOST_LOOPED = 0.95, 0.9, 0.98, 0.97
 MOST_IF_NEVER_ALIVE = 0.4
@@ -17,9 +17,9 @@ HALF_LOOPED_S = 4.0
 EVEN, EVEN_IF_EXACT = 0.4, 0.6
 """Movement is even from such an evenness on. Of what a camera sees of machines, flags and swings,
 which never comes again exactly, it is 0.42 and more; of drawn ones, which may, 0.61 and more."""
-OVERLAID_TIMES = 2.5
-NOISY_TIMES = 4.0
-CAMERA_MOVED_TIMES = 3.0
+OVERLAID_TIMES = 2.0
+NOISY_TIMES = 3.0
+CAMERA_MOVED_TIMES = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ def _frozen(still: StillRun, times: PictureTimes, now_s: float, *, longer: float
     """A picture that lived and stands still for longer than it is used to.
 
     A clean screen share or a slide stands still too, and a codec may take a quiet scene's noise
-    away: what never lived, was put up as it is, often stood still as long, or stands as it did
-    before anything lived, proves little.
+    away: what never lived, was put up as it is, often stood still as long, or stands in each part
+    as that stood before, proves little.
     Where only the margins move, a small movement there may be all that lives; under noise, one too
     small to be seen: these take `longer`, so many times, and so does a camera that moved and may
     have come to rest where all is quiet.
@@ -91,6 +91,7 @@ def _frozen(still: StillRun, times: PictureTimes, now_s: float, *, longer: float
             "margins_move": longer == OVERLAID_TIMES,
             "noisy": longer == NOISY_TIMES,
             "camera_moved": still.moved_as_a_whole,
+            "as_at_rest": still.as_at_rest,
         },
     )
 
@@ -100,24 +101,16 @@ def _looped(history: PictureHistory, times: PictureTimes) -> Finding | None:
 
     Of a replay a whole round comes again; of what passes by, one thing at a time. What was seen to
     move as never before, and then began to repeat, is a replay, unless it swings to and fro at one
-    pace. What has repeated since the stream began may be a machine, a flag or a swing: those go at
-    one pace, and smoothly. A replay jumps at its seam, or is as uneven as what lives.
+    pace, or pauses, and does not come again exactly. What has repeated since the stream began may
+    be a machine, a flag or a swing: those go at one pace, and smoothly. A replay jumps at its seam,
+    or is as uneven as what lives.
     """
     found = recurrence_in(history.moments, shortest_s=times.loop_shortest_s)
     if found is None:
         return None
-    even = found.evenness >= (EVEN_IF_EXACT if found.exact else EVEN)
-    if found.round_share < LEAST_ROUND or found.pauses:
-        most = MOST_IF_NATURAL
-    elif found.onset_seen and not (found.retraces and even):
-        most = MOST_LOOPED
-    elif not found.retraces and (found.seamed or not even):
-        most = MOST_IF_ALWAYS_LOOPED
-    else:
-        most = MOST_IF_NATURAL
     return Finding(
         "looped",
-        grown(found.matched_s, half_s=HALF_LOOPED_S, most=most),
+        grown(found.matched_s, half_s=HALF_LOOPED_S, most=_most(found)),
         {
             "lag_s": found.lag_s,
             "for_s": found.matched_s,
@@ -131,3 +124,16 @@ def _looped(history: PictureHistory, times: PictureTimes) -> Finding | None:
             "round_share": found.round_share,
         },
     )
+
+
+def _most(found: Recurrence) -> float:
+    """How sure one can be that this is a replay, however long it lasts."""
+    even = found.evenness >= (EVEN_IF_EXACT if found.exact else EVEN)
+    swings = found.retraces and even
+    if found.round_share < LEAST_ROUND:
+        return MOST_IF_NATURAL
+    if found.onset_seen and (found.exact or not (found.pauses or swings)):
+        return MOST_LOOPED
+    if not found.pauses and not found.retraces and (found.seamed or not even):
+        return MOST_IF_ALWAYS_LOOPED
+    return MOST_IF_NATURAL

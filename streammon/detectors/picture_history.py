@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -18,12 +18,13 @@ from streammon.detectors.picture_signals import (
     Thumb,
     change_between,
     change_inside,
+    inside,
     likeness,
     look_at,
 )
+from streammon.detectors.rested import RestedCells
 
 MOST_PICTURES = 480
-MOST_RESTS = 4
 MOMENTS_S = 0.2
 """Pictures closer together than this are left out: more of them would say nothing new."""
 COMPARED_S = 0.4
@@ -38,6 +39,11 @@ MOST_REFRESHED = 3
 EARLIER_S = 600.0
 WIDE_OF, WIDE_SHARE = 8, 0.5
 """A camera moved when in most of the last so many changes so much of the picture did."""
+LEAST_NEW_CELLS = 18
+"""Of 3600. With fewer that never stood still so before, all stands as it did before. Where somebody
+who moved was frozen it is 25 and more, where the last one left 12 at most."""
+MOST_GRAIN = 0.15
+"""Noise over more of the picture than this does not end by itself when the last one leaves."""
 TURN_S = 2.5
 """The longest fade from one shown picture to the next."""
 SETTLED_S = 8.0
@@ -47,10 +53,7 @@ TURN_TIMES = 4.0
 """A new picture changes more than so many levels, and so many times what changed before."""
 TURN_LIKENESS = 0.8
 LEAST_USUAL = 3
-"""With fewer changes before, what is usual is not known: then nothing was put up."""
-
-
-Compared = Callable[[Look, Look], Change | None]
+"""With fewer changes that long ago, what is usual is asked of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +91,14 @@ class StillRun:
         self.moved_as_a_whole = False
         """Before it stood still most of the picture moved: a camera that may have come to rest."""
         self.as_at_rest = False
-        """The picture that stands still is one that stood still before anything was alive: who
-        came into an empty room has left it."""
-        self._rests: deque[Look] = deque(maxlen=MOST_RESTS)
+        """Each part of the picture that stands still stood so before, at some time, and no noise
+        ended with the movement: who came into a room has left it."""
+        self.new_cells = 0
+        """How much of the picture that stands still never stood so before."""
         self._began_s: float | None = None
         self._alive_since_s: float | None = None
         self._refreshed_in_a_row = 0
-        self._wide: deque[float] = deque(maxlen=WIDE_OF)
+        self._moved: deque[Change] = deque(maxlen=WIDE_OF)
         self._earlier: deque[tuple[float, float]] = deque(maxlen=64)
 
     def longest_earlier_s(self, now_s: float) -> float:
@@ -114,13 +118,12 @@ class StillRun:
         self.shown_anew = self.as_at_rest = False
         self._refreshed_in_a_row = 0
 
-    def rests(self, before: Look, now: Look, compared: Compared) -> None:
-        """`before` stood still as the stream's first pictures, or `now` has come to stand still."""
-        if self.since_s is None:
-            self._rests.append(before)
-            return
-        changes = (compared(rest, now) for rest in self._rests)
-        self.as_at_rest = any(change is not None and not change.lively for change in changes)
+    def begins(self, *, new_cells: int, shown_anew: bool, noise_counts: bool) -> None:
+        """The picture has come to stand still: what is known of it."""
+        self.new_cells, self.shown_anew = new_cells, shown_anew
+        grain = median(change.grain for change in self._moved) if self._moved else 0.0
+        noise_ended = noise_counts and grain >= MOST_GRAIN
+        self.as_at_rest = new_cells < LEAST_NEW_CELLS and not noise_ended
 
     def advance(self, before_s: float, now_s: float, change: Change) -> None:
         """`before_s` is when the picture before was, from which `change` came about at `now_s`."""
@@ -130,10 +133,11 @@ class StillRun:
             self._alive_since_s = None
             if self.since_s is None:
                 self.since_s = before_s
-                self.moved_as_a_whole = bool(self._wide) and median(self._wide) >= WIDE_SHARE
+                wide = median(change.wide for change in self._moved) if self._moved else 0.0
+                self.moved_as_a_whole = wide >= WIDE_SHARE
             return
         if self.since_s is None:
-            self._wide.append(change.wide)
+            self._moved.append(change)
         if change.touched < STILL_TOUCHED:
             self._alive_since_s = None
         elif self._alive_since_s is None and before_s >= self._began_s + BEGINS_S:
@@ -144,7 +148,7 @@ class StillRun:
         if self.since_s is not None and (change.lively or noisy_again):
             self._earlier.append((before_s, before_s - self.since_s))
             self.since_s = None
-            self._wide.clear()
+            self._moved.clear()
 
     def _earlier_s(self, now_s: float) -> list[float]:
         return [lasted for ended_s, lasted in self._earlier if ended_s >= now_s - EARLIER_S]
@@ -157,6 +161,7 @@ class PictureHistory:
         self._keep_s = keep_s
         self._gap_s = gap_s
         self._newest: Look | None = None
+        self._rested = RestedCells()
         self.moments: deque[Moment] = deque(maxlen=MOST_PICTURES)
         self.glimpses: deque[Glimpse] = deque(maxlen=MOST_PICTURES)
         self.still = StillRun()
@@ -185,35 +190,51 @@ class PictureHistory:
                 change = change_between(self._newest, look)
                 inside = change_inside(self._newest, look)
             glimpse = Glimpse(frame.media_s, look.thumb, look.black, look.slate, change, inside)
-            self._append(glimpse, self._newest, look)
+            self._append(glimpse, look)
             self._newest = look
 
-    def _append(self, glimpse: Glimpse, before: Look | None, look: Look) -> None:
+    def _append(self, glimpse: Glimpse, look: Look) -> None:
         last_s = self.glimpses[-1].at_s if self.glimpses else glimpse.at_s
         self.glimpses.append(glimpse)
         while self.glimpses[0].at_s < glimpse.at_s - self._keep_s:
             self.glimpses.popleft()
-        if before is None or glimpse.change is None or glimpse.inside is None:
+        if glimpse.change is None or glimpse.inside is None:
             self.still.gap()
             self.still_inside.gap()
             self.still_beneath.gap()
             self.black_since_s = self.slate_since_s = None
         else:
-            for run, change, compared in (
-                (self.still, glimpse.change, change_between),
-                (self.still_inside, glimpse.inside, change_inside),
-                (self.still_beneath, glimpse.inside.beneath, change_beneath),
-            ):
-                stood, lived = run.since_s is not None, run.seen_alive
-                run.advance(last_s, glimpse.at_s, change)
-                stands = run.since_s is not None
-                if stands and not stood:
-                    run.shown_anew = self._turned()
-                if (stands and not stood) or (stood and not stands and not lived):
-                    run.rests(before, look, compared)
+            runs = (
+                (self.still, glimpse.change),
+                (self.still_inside, glimpse.inside),
+                (self.still_beneath, glimpse.inside.beneath),
+            )
+            self._advance(runs, last_s, look)
+        self._rested.add(glimpse.at_s, look.cells)
         quiet = glimpse.slate and (glimpse.change is None or not glimpse.change.lively)
         self.black_since_s = _since(self.black_since_s, glimpse.at_s, lasts=glimpse.black)
         self.slate_since_s = _since(self.slate_since_s, glimpse.at_s, lasts=quiet)
+
+    def _advance(self, runs: Sequence[tuple[StillRun, Change]], last_s: float, look: Look) -> None:
+        """Take the changes since `last_s` into the runs of stillness.
+
+        They do not begin together: a codec draws a picture for a while that stands still already.
+        """
+        now_s = self.glimpses[-1].at_s
+        since_s = now_s - SETTLED_S
+        lately = [run for run, _ in runs if run.since_s is not None and run.since_s >= since_s]
+        new_lately = max((run.new_cells for run in lately), default=0)
+        for run, change in runs:
+            stood = run.since_s is not None
+            run.advance(last_s, now_s, change)
+            if run.since_s is not None and not stood:
+                new = self._rested.new(look.cells)
+                part = new if run is self.still else new[inside(len(new))]
+                run.begins(
+                    new_cells=max(new_lately, int(np.count_nonzero(part))),
+                    shown_anew=self._turned(),
+                    noise_counts=run is not self.still_beneath,
+                )
 
     def _turned(self) -> bool:
         """Whether the newest picture was put up, by a cut or a fade, and has not moved since.
@@ -222,9 +243,9 @@ class PictureHistory:
         """
         newest, now_s = self.glimpses[-1], self.glimpses[-2].at_s
         changes = [(one.at_s, one.inside) for one in self.glimpses if one.inside]
-        usual = [change.spread for at_s, change in changes if at_s < now_s - SETTLED_S][-20:]
-        if len(usual) < LEAST_USUAL:
-            return False
+        settled = [change.spread for at_s, change in changes if at_s < now_s - SETTLED_S][-20:]
+        enough = len(settled) >= LEAST_USUAL
+        usual = settled if enough else [change.spread for _, change in changes]
         turn = max(TURN_SPREAD, TURN_TIMES * float(np.median(usual)))
         recent = [one for one in changes if one[0] >= now_s - SETTLED_S]
         turned_s = max((at_s for at_s, change in recent if change.spread >= turn), default=None)
@@ -236,12 +257,6 @@ class PictureHistory:
         before = (one for one in reversed(self.glimpses) if one.at_s < turned_s - TURN_S)
         old = next(before, None)
         return old is not None and likeness(old.thumb, newest.thumb) < TURN_LIKENESS
-
-
-def change_beneath(before: Look, after: Look) -> Change | None:
-    """The change without the margins, beneath the noise."""
-    change = change_inside(before, after)
-    return None if change is None else change.beneath
 
 
 def _since(since_s: float | None, now_s: float, *, lasts: bool) -> float | None:

@@ -47,6 +47,9 @@ MOVES_TIMES = 12.0
 """Movement changes some place so many times as much as noise would, averaged over as many cells.
 Of noise, of a camera or added to a picture, coded at 150 to 1500 kbit/s, the change is 2 to 11
 times; where anybody or anything moves, 15 to 1400 times."""
+PIXELS_OF_CELLS = 1.5
+"""Where something moves, at most so many times as many pixels change as cells do; noise changes
+pixels alone."""
 MARGIN = 0.2
 """Share of the height, above and below, in which clocks, tickers and marks are drawn."""
 DARK_LEVEL = 24
@@ -94,6 +97,11 @@ class Change:
         return not self.still and self.peak <= peak and self.spread <= REFRESH_SPREAD
 
     @property
+    def grain(self) -> float:
+        """Share of pixels that changed where nothing moved: sensor noise. Below 0 without any."""
+        return self.touched - PIXELS_OF_CELLS * self.wide
+
+    @property
     def beneath(self) -> Change:
         """What is left of it beneath the noise."""
         return Change(0.0, 0.0, 0.0) if self.noise else self
@@ -137,14 +145,14 @@ def change_inside(before: Look, after: Look) -> Change | None:
     """The same without the upper and the lower margin, where things are drawn onto pictures."""
     if before.fine.shape != after.fine.shape:
         return None
-    fine, cells = (_inside(each.shape[0]) for each in (after.fine, after.cells))
-    inside = [
+    fine, cells = (inside(each.shape[0]) for each in (after.fine, after.cells))
+    parts = [
         replace(look, fine=look.fine[fine], cells=look.cells[cells]) for look in (before, after)
     ]
-    before_fine, before_cells = _lit_as(*inside)
-    moved = cv2.absdiff(before_fine, inside[1].fine) >= TOUCHED_LEVELS
-    change = _change(moved, cv2.absdiff(before_cells, inside[1].cells))
-    change = replace(change, noise=is_noise(before_cells, inside[1].cells))
+    before_fine, before_cells = _lit_as(*parts)
+    moved = cv2.absdiff(before_fine, parts[1].fine) >= TOUCHED_LEVELS
+    change = _change(moved, cv2.absdiff(before_cells, parts[1].cells))
+    change = replace(change, noise=is_noise(before_cells, parts[1].cells))
     spill = change.touched <= SPILL_TOUCHED and change.spread <= SPILL_SPREAD
     return Change(0.0, 0.0, 0.0) if spill and change.peak <= REFRESH_PEAK else change
 
@@ -175,7 +183,8 @@ def _relit(grey: Grey, gain: float, offset: float) -> Grey:
     return np.asarray(cv2.LUT(grey, table), np.uint8)
 
 
-def _inside(rows: int) -> slice:
+def inside(rows: int) -> slice:
+    """The rows between the margins."""
     margin = round(MARGIN * rows)
     return slice(margin, rows - margin)
 

@@ -25,6 +25,7 @@ from streammon.detectors.movement import (
     seamed,
 )
 from streammon.detectors.picture_history import Moment
+from streammon.detectors.picture_signals import Thumb, inside
 
 RECENT = (24, 20, 16, 12, 10, 8)
 """How many of the newest pictures must have been there before; the most that hold count."""
@@ -89,15 +90,27 @@ def recurrence_in(moments: Sequence[Moment], *, shortest_s: float) -> Recurrence
     """The replay that is going on at the end of `moments`, if one is.
 
     Nothing is found in a picture without movement, nor where movement never comes back, nor at
-    lags below `shortest_s`.
+    lags below `shortest_s`. The margins, where clocks and tickers run on, are left out only
+    where nothing is found with them, and for what began in sight: of a swing that reaches into
+    them a part is left, which pauses and is uneven.
     """
+    if len(moments) < RECENT[-1] + 4:
+        return None
     times = np.array([moment.at_s for moment in moments])
-    if len(times) < RECENT[-1] + 4:
+    if float(np.median(np.diff(times))) > MOST_STEP_S:
         return None
+    thumbs = np.stack([moment.thumb for moment in moments])
+    whole = _replayed(times, thumbs, shortest_s=shortest_s)
+    if whole is not None:
+        return whole
+    within = _replayed(times, thumbs[:, inside(thumbs.shape[1])], shortest_s=shortest_s)
+    return within if within is not None and within.onset_seen else None
+
+
+def _replayed(times: NDArray[np.float64], thumbs: Thumb, *, shortest_s: float) -> Recurrence | None:
+    """The same of pictures or parts of them; `thumbs` is (n, rows, columns)."""
     step_s = float(np.median(np.diff(times)))
-    if step_s > MOST_STEP_S:
-        return None
-    pictures = followed(evenly_lit(np.stack([moment.thumb for moment in moments])))
+    pictures = followed(evenly_lit(thumbs))
     seen = _Seen(times, pictures, own_steps(pictures), step_s)
     stride = max(1, round(ASKED_EVERY_S / step_s))
     asked = np.arange(len(times) - 1, len(times) // 2 - 1, -stride)[: RECENT[0]][::-1]
@@ -195,10 +208,10 @@ def _retraces(seen: _Seen, at: NDArray[np.intp], middle: Pictures, *, lag_s: flo
     near = _to_lines(seen.pictures[at], times, seen.pictures) / seen.scale[at][:, None]
     lag = np.abs(times[at][:, None] - ((times[:-1] + times[1:]) / 2)[None])
     beside_s = min(BESIDE_S, BESIDE_SHARE * lag_s)
-    inside = (lag > beside_s) & (lag < lag_s - beside_s)
+    between = (lag > beside_s) & (lag < lag_s - beside_s)
     common = np.flatnonzero(middle < NEAR)
-    inside &= ~np.isin(np.round(lag / step_s).astype(np.int64), np.append(common, common + 1))
-    return bool((np.where(inside, near, np.inf).min(axis=1) < NEAR).mean() >= RETRACES)
+    between &= ~np.isin(np.round(lag / step_s).astype(np.int64), np.append(common, common + 1))
+    return bool((np.where(between, near, np.inf).min(axis=1) < NEAR).mean() >= RETRACES)
 
 
 def _distances(seen: _Seen, *, asked: NDArray[np.intp]) -> Pictures:
@@ -207,11 +220,15 @@ def _distances(seen: _Seen, *, asked: NDArray[np.intp]) -> Pictures:
     distance = _to_lines(seen.pictures[asked], times, seen.pictures) / seen.scale[asked][:, None]
     lag_s = times[asked][:, None] - ((times[:-1] + times[1:]) / 2)[None]
     columns = int((times[-1] - times[0]) / step_s)
-    nearest = np.full((len(asked), columns + 2), np.inf, np.float32)
     column = np.round(lag_s / step_s).astype(np.int64)
-    row = np.broadcast_to(np.arange(len(asked))[:, None], column.shape)
-    inside = (column > 0) & (column < columns)
-    np.minimum.at(nearest, (row[inside], column[inside]), distance[inside])
+    beyond = columns + 2
+    column[(column <= 0) | (column >= columns)] = beyond
+    # Two neighbours may fall into one column; hardly ever three, and then the third is left out.
+    nearest = np.full((2, len(asked), beyond + 1), np.inf, np.float32)
+    for turn in (0, 1):
+        every_other = np.s_[:, turn::2]
+        np.put_along_axis(nearest[turn], column[every_other], distance[every_other], axis=1)
+    nearest = np.asarray(nearest.min(axis=0)[:, :beyond])
     # A true lag lies between two columns, and samples fall to either side of it.
     return np.minimum(nearest[:, :-1], nearest[:, 1:])
 
@@ -220,10 +237,11 @@ def _to_lines(query: Pictures, times: NDArray[np.float64], pictures: Pictures) -
     """RMS distance of each query to each line between two neighbouring pictures."""
     start, along = pictures[:-1], pictures[1:] - pictures[:-1]
     length2 = (along * along).sum(axis=1) + np.float32(1e-6)
-    apart2 = (query * query).sum(axis=1)[:, None] + (start * start).sum(axis=1)[None]
     # Not `@`: at this size its threads cost far more than they save.
-    apart2 -= 2 * np.einsum("ik,jk->ij", query, start)
-    towards = np.einsum("ik,jk->ij", query, along) - (along * start).sum(axis=1)[None]
+    alike = np.einsum("ik,jk->ij", query, pictures)
+    apart2 = (query * query).sum(axis=1)[:, None] + (start * start).sum(axis=1)[None]
+    apart2 -= 2 * alike[:, :-1]
+    towards = np.diff(alike, axis=1) - (along * start).sum(axis=1)[None]
     share = np.clip(towards / length2, 0, 1)
     rest2 = np.maximum(apart2 - 2 * share * towards + share * share * length2, 0)
     distance = np.sqrt(rest2 / query.shape[1])

@@ -205,7 +205,7 @@ def tone(duration_s: float, *, pitch_hz: float = 437.0) -> NDArray[np.float32]:
 
 def test_sound_that_drops_to_digital_zero_for_long_is_evidence() -> None:
     results = judged(chunks(np.concatenate([noise(6.0), zero(40.0)])))
-    assert most(results[:8], cause="silent") < 0.2, "people pause, and so do noise gates"
+    assert most(results[:6], cause="silent") < 0.2, "people pause, and so do noise gates"
     assert most(results, cause="silent") > 0.8
 
 
@@ -285,7 +285,7 @@ def test_the_demo_has_a_frozen_and_a_looped_camera(
     results = judged(frames(scenes.decoded(DEMO / name)))
     assert most(results, cause=cause) > 0.9
     hits = when(results)
-    assert from_s + 3.0 <= hits[0] <= from_s + 8.0
+    assert from_s + 2.0 <= hits[0] <= from_s + 8.0
     assert hits[-1] <= to_s + 1.0
 
 

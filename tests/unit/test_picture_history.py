@@ -136,6 +136,37 @@ def test_a_room_that_is_left_stands_still_as_it_did_before_anybody_came() -> Non
     assert not stopped.still.as_at_rest
 
 
+def test_a_room_that_was_never_empty_stands_still_as_each_part_of_it_did_before() -> None:
+    """Somebody is in every picture but the last ones, each time elsewhere."""
+
+    def somebody(number: int) -> Picture:
+        picture = room().copy()
+        across = 8 * (number % 26)
+        picture[60:110, across : across + 24] = 20
+        return picture
+
+    passing = [somebody(number) for number in range(26)]
+    left = history(passing + [room()] * 8)
+    assert left.still.seen_alive
+    assert left.still.as_at_rest
+    frozen = history(passing + [somebody(12)] * 8)
+    assert frozen.still.seen_alive
+    assert frozen.still.new_cells == 0 or not frozen.still.as_at_rest
+
+
+def test_noise_does_not_end_because_somebody_has_left() -> None:
+    rng = np.random.default_rng(2)
+
+    def noisy(picture: Picture) -> Picture:
+        return np.asarray(np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255), np.uint8)
+
+    kept = history([noisy(room()) for _ in range(20)] + [noisy(room())] * 1 + [room()] * 8)
+    assert kept.still.since_s is not None
+    assert kept.still.new_cells == 0
+    assert not kept.still.as_at_rest
+    assert history([room()] * 28).still.since_s == 0.0
+
+
 def test_a_camera_that_moved_as_a_whole_is_told_from_things_that_moved() -> None:
     def pan(number: int) -> Picture:
         return np.roll(room(), 5 * number, axis=1)

@@ -186,6 +186,22 @@ def test_nothing_is_found_where_nothing_is_replayed(
         assert search(glimpses(moment_of, count)) is None
 
 
+def test_a_ticker_along_the_margin_hides_no_replay_that_began_in_sight() -> None:
+    def ticking(seen: list[Moment]) -> list[Moment]:
+        rng = np.random.default_rng(3)
+        over = []
+        for moment in seen:
+            thumb = moment.thumb.copy()
+            thumb[7:] = rng.uniform(0, 255, (2, 16))
+            over.append(Moment(moment.at_s, thumb))
+        return over
+
+    found = search(ticking(glimpses(lambda at_s: at_s if at_s < 24 else 16 + at_s % 8, 100)))
+    assert found is not None
+    assert found.lag_s % 8.0 == pytest.approx(0.0, abs=0.1)
+    assert search(ticking(glimpses(lambda at_s: at_s, 100))) is None
+
+
 def test_pictures_too_few_or_too_far_apart_are_not_searched() -> None:
     assert search([]) is None
     assert search(glimpses(replayed(6.0, 3.0), 11)) is None
