@@ -18,7 +18,9 @@ from streammon.detectors.models.speech_layers import (
     WIDTH,
     LogMel,
     filter_bank,
+    levelling,
     positions,
+    spoken,
 )
 from streammon.detectors.models.voice_judge import VoiceJudge
 from tests.speech import speech
@@ -55,12 +57,38 @@ def test_the_bands_are_librosas() -> None:
 def test_the_spectrogram_is_librosas_at_an_even_level() -> None:
     sound = cuts(1)
     front = LogMel()
-    ours = front(sound)
-    power = torch.from_numpy(librosa_power(sound[0].numpy())).T[None]
-    mel = torch.log10(power.float() @ filter_bank() * front.gain(power.float()) + front.floor)
+    ours, level = front(sound)
+    power = torch.from_numpy(librosa_power(sound[0].numpy())).T[None].float()
+    theirs_level = power.sum(dim=-1) * (2.0 / FRAME) / front.taper.square().sum()
+    gain = levelling(theirs_level)[:, None]
+    mel = torch.log10(power @ filter_bank() * gain[..., None] + front.floor)
     theirs = (torch.maximum(mel, mel.max() - 8.0) + 4.0) / 4.0
     assert ours.shape == (1, MELS, 2 * RATE_HZ // HOP)
     torch.testing.assert_close(ours, theirs.transpose(1, 2), atol=2e-3, rtol=0.0)
+    torch.testing.assert_close(level, theirs_level * gain, atol=1e-6, rtol=1e-3)
+
+
+@pytest.mark.parametrize("gain", [0.05, 1.0])
+def test_a_pause_hardly_counts(gain: float) -> None:
+    """Half a second of speech, a pause with some noise, half a second of speech."""
+    sound = cuts(1) * gain
+    loud = slice(RATE_HZ // 2, 3 * RATE_HZ // 2)
+    noise = torch.randn(RATE_HZ, generator=torch.Generator().manual_seed(3))
+    sound[0, loud] = noise * sound.square().mean().sqrt() * 0.01
+    share = spoken(LogMel()(sound)[1])[0]
+    assert share.shape == (2 * RATE_HZ // HOP // 2,)
+    assert share.sum().item() == pytest.approx(1.0)
+    quarter = len(share) // 4
+    assert share[quarter + 2 : 3 * quarter - 2].sum() < 0.02
+    assert share[:quarter].max() < 3 * share.mean() < 0.1
+
+
+def test_nothing_but_noise_of_one_level_counts_evenly() -> None:
+    noise = torch.randn(1, RATE_HZ, generator=torch.Generator().manual_seed(4)) * 0.01
+    share = spoken(LogMel()(noise)[1])
+    torch.testing.assert_close(
+        share, torch.full_like(share, 1 / share.shape[1]), atol=1e-3, rtol=0.0
+    )
 
 
 def librosa_power(sound: NDArray[np.float32]) -> NDArray[np.float32]:

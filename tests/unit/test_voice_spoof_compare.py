@@ -20,11 +20,11 @@ from training.voice_spoof import compare
 from training.voice_spoof.calibrate import rewrite
 from training.voice_spoof.calibration import Calibration, counted
 from training.voice_spoof.clips import RATE_HZ, Clip
-from training.voice_spoof.compare import Budget, described, run
+from training.voice_spoof.compare import Budget, apart, described, run
 from training.voice_spoof.contestants import NETWORKS
 from training.voice_spoof.features import as_they_are, drawn, draws, make, read_round
 from training.voice_spoof.folds import FOLDS
-from training.voice_spoof.head import fit_head, rows_by_head, weights
+from training.voice_spoof.head import fit_head, learned, rows_by_head, weights
 from training.voice_spoof.leftout import (
     Share,
     contestants,
@@ -33,6 +33,7 @@ from training.voice_spoof.leftout import (
     genuine_mean,
     genuine_means,
     left_out_law,
+    pooled,
     promised_law,
 )
 from training.voice_spoof.rows import (
@@ -193,6 +194,18 @@ def test_a_comparison_runs_and_gives_a_law(tmp_path: Path) -> None:
     found = described(folds)
     assert found["held_out"]["real"] == found["held_out"]["fake"] == 24  # type: ignore[index]
     assert np.isfinite(left_out_law(folds).slope)
+    copies = [clip.file for clip in clips() if clip.system == "copy-flow"]
+    reals = [clip.file for clip in clips() if not clip.fake][:4]
+    (tmp_path / "fakes.csv").write_text("\n".join(["file", *copies]), encoding="utf-8")
+    (tmp_path / "both.csv").write_text("\n".join(["file", *copies, *reals]), encoding="utf-8")
+    some = apart(folds, [tmp_path / "fakes.csv", tmp_path / "both.csv"])
+    held = {row.file for row in pooled(folds, "held")}
+    among_all, alone = (some[str(tmp_path / name)] for name in ("fakes.csv", "both.csv"))
+    assert isinstance(among_all, dict)
+    assert isinstance(alone, dict)
+    assert among_all["fake"] == alone["fake"] == len(held.intersection(copies)) > 0
+    assert among_all["real"] == 24
+    assert alone["real"] == len(held.intersection(reals)) < 24
 
 
 @pytest.mark.timeout(180)
@@ -313,3 +326,26 @@ def test_both_classes_and_rare_systems_weigh_their_share() -> None:
     of_fakes = sum(value for file, value in found.items() if file.startswith("fake"))
     assert of_fakes == pytest.approx(sum(found.values()) / 2)
     assert found["fake_copy-flow_0_5.flac"] > 2 * found["fake_copy-gan-80_0_5.flac"]
+
+
+def test_sources_of_people_weigh_the_same_however_many_their_clips() -> None:
+    said = [clip for clip in clips() if not clip.fake]
+    sources = sorted({clip.source for clip in said})
+    some = [clip for at, clip in enumerate(said) if clip.source != sources[0] or at % 3 == 0]
+    found = weights([*some, *(clip for clip in clips() if clip.fake)])
+    worth = [sum(found[c.file] for c in some if c.source == source) for source in sources]
+    assert len(sources) > 1
+    np.testing.assert_allclose(worth, worth[0])
+
+
+def test_what_teaches_the_network_alone_does_not_reach_the_head() -> None:
+    one = clips()[0]
+    for system, source, expected in (
+        ("copy-hifigan-universal", one.source, False),
+        ("copy-cargan", one.source, False),
+        ("hibari", "PyPI hibari-tts, everyday, self-made", False),
+        ("hibari", "PyPI hibari-tts, self-made", True),
+        ("copy-hifigan", one.source, True),
+        ("real", "LibriSpeech, everyday", True),
+    ):
+        assert learned(replace(one, system=system, source=source)) is expected

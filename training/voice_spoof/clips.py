@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -112,7 +113,9 @@ def with_codec_copies(clips: Sequence[Clip], *, count: int, cache: Path) -> list
         named = hashlib.sha256(clip.file.encode()).hexdigest()[:24]
         stored = cache / f"{named}-{count}-of-{len(CODECS)}.npz"
         if not stored.exists():
-            np.savez(stored, *(through_codec(clip.pcm, CODECS[pick]) for pick in picks))
+            partial = stored.with_suffix(f".{os.getpid()}.partial.npz")  # another may read here
+            np.savez(partial, *(through_codec(clip.pcm, CODECS[pick]) for pick in picks))
+            partial.replace(stored)
         with np.load(stored) as arrays:
             variants = tuple(arrays[name] for name in arrays.files)
         return replace(clip, variants=variants)

@@ -2,7 +2,7 @@
 
     python -m training.voice_spoof.compare run --data DIR COPIES --out RUNS --minutes 1.5
         [--only NAME] [--bank BANK] [--networks RUNS] [--unheard DATA3]
-    python -m training.voice_spoof.compare table --out RUNS [--json OUT]
+    python -m training.voice_spoof.compare table --out RUNS [--apart DATA3 CALLS] [--json OUT]
 
 `run` writes RUNS/NAME-FOLD.json, the logits of all windows of the clips held out and of the clips
 to check on; what is there is not run again. `cnn-first` is the network without the small vocoders
@@ -12,11 +12,14 @@ system, and trained on by none. With `--networks`, those that an earlier run tra
 fold are asked about these clips instead of being trained again. `table` reads them: how well whole
 clips are told apart that share neither system nor corpus with training, with intervals by speaker;
 `fusion` is the mean log-odds of the others, each calibrated on the systems that its fold heard.
+Clips of each manifest of `--apart` are told by themselves, too; where these are all synthetic,
+among all genuine ones that were held out.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -29,7 +32,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from streammon.evaluation.measures import Counts, Floats, auc, calibration_error, reliability
-from training.voice_spoof.clips import Clip, read_data, through_codec, with_codec_copies
+from training.voice_spoof.clips import (
+    Clip,
+    manifest_of,
+    read_data,
+    through_codec,
+    with_codec_copies,
+)
 from training.voice_spoof.contestants import NETWORKS
 from training.voice_spoof.features import TELEPHONE, draws, read_round
 from training.voice_spoof.fit import fit
@@ -168,6 +177,19 @@ def described(folds: Sequence[Parts]) -> Figures:
     }
 
 
+def apart(folds: Sequence[Parts], manifests: Sequence[Path]) -> Figures:
+    """How well the clips of each manifest are told that were held out."""
+    held, found = pooled(folds, "held"), Figures()
+    for path in manifests:
+        with manifest_of(path).open(newline="", encoding="utf-8") as lines:
+            files = {line["file"] for line in csv.DictReader(lines)}
+        chosen = [row for row in held if row.file in files]
+        if all(row.fake for row in chosen):
+            chosen += [row for row in held if not row.fake]
+        found[str(path)] = figures(chosen)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -179,6 +201,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100_000, help="at most, of the networks")
     parser.add_argument("--only", choices=CONTESTANTS)
     parser.add_argument("--unheard", type=Path, nargs="+", default=[], help="only to be judged")
+    parser.add_argument("--apart", type=Path, nargs="+", default=[], help="manifests, for `table`")
     parser.add_argument("--bank", type=Path, help="that `features` made; for `whisper`")
     parser.add_argument("--networks", type=Path, help="folder of a run that trained them")
     parser.add_argument("--cache", type=Path, default=Path("bench-out/voice_spoof-cache"))
@@ -206,7 +229,10 @@ def main() -> None:
                     print(f"{name} without {fold}", file=sys.stderr, flush=True)
                     run(name, fold, clips, budget=budget, out=out, unheard=unheard)
         return
-    found = {name: described(folds) for name, folds in contestants(settings.out).items()}
+    found = {
+        name: described(folds) | {"apart": apart(folds, settings.apart)}
+        for name, folds in contestants(settings.out).items()
+    }
     text = json.dumps(found, indent=2)
     print(text)
     if settings.json:

@@ -3,7 +3,8 @@
 Each licence was read in the package itself and lets its recordings be used, changed and learned
 from. LJSpeech and VCTK are left out on purpose though their licences would do: they are what such
 detectors are mostly tested on, and should stay unheard. Packages of single letters and syllables
-(klettres, gcin) were tried and left out: heads fitted without them told more of what was left out.
+(klettres, gcin), wake words (Precise) and words to learn (Artikulate) were tried and left out:
+heads fitted without them told more of what was left out.
 """
 
 from __future__ import annotations
@@ -44,7 +45,6 @@ GCOMPRIS_LANGUAGES = (
 )  # fmt: skip
 """Each was spoken by volunteers of its own, most of them one person with one microphone."""
 GCOMPRIS_OTHERS = "af|ar|ast|bg|br|cs|da|eo|eu|fi|he|hi|id|it|lt|mr|pa|ru|sk|so|sr|th|tr|ur"
-ARTIKULATE_COMMIT = "1d05cca3d3d2d5f1d0c6886e22ae9195f7ec4579"
 
 RECORDED = (
     Corpus("Debian tuxpaint-stamps", "Debian/tuxpaint-stamps-default", "2022.06.04-1", "GPL-2",
@@ -74,11 +74,6 @@ RECORDED = (
     ),
     Corpus("GCompris voices, others", "GitHub/gcompris-voices", GCOMPRIS_COMMIT, "GPL-3",
            f"^(?P<speaker>{GCOMPRIS_OTHERS})/{GCOMPRIS_SPOKEN}", 144, gated=True),
-    *(
-        Corpus(f"KDE/artikulate-data {language}", "GitHub/artikulate-data", ARTIKULATE_COMMIT,
-               "CC-BY-SA-3.0", rf"courses/basic/(?P<speaker>{language})/.*\.ogg$", 24, gated=True)
-        for language in ("ba", "fr", "gr", "pl")
-    ),
     Corpus("Debian ktuberling-data", "Debian/ktuberling-data", "4:22.12.3-1", "GPL-2+",
            r"sounds/(?P<speaker>ca|da|de|el|en|fr|gl|lt|nn|ru|sl|uk|wa)/.*\.(wav|ogg)$", 104,
            gated=True),
@@ -88,15 +83,6 @@ RECORDED = (
     Corpus("AMI, beside pyannote-audio", "GitHub/pyannote-audio",
            "b749285c5cdd4636b2edc7f766f1352c8dde9369", "CC-BY-4.0",
            r"tests/data/(?P<speaker>(trn|dev|tst)\d\d)\.wav$", 48, 4, gated=True),
-    *(
-        Corpus(f"MycroftAI/Precise-Community-Data {words}", "GitHub/Precise-Community-Data",
-               "4854e39b7f8c0e14d387d4e135aa10486f5158bf", "public domain", pattern, 24, gated=True)
-        for words, pattern in (
-            ("amelia", r"(?P<speaker>amelia)/en/.*\.wav$"),
-            ("computer", r"^(?P<speaker>computer)/en/.*\.wav$"),
-            ("es", r"(heycomputer|not-wake-words)/(?P<speaker>es)/.*\.wav$"),
-        )
-    ),
     Corpus("watson-developer-cloud/speech-to-text-nodejs", "GitHub/speech-to-text-nodejs",
            "f4518f1afc89b6cc9488020d9faac95ddcded908", "Apache-2.0",
            r"public/audio/(?P<speaker>(ar|de|en|es|fr|it|ja|ko|pt|zh)-\w\w_|dutch_duo_sample_2-mono-B"

@@ -8,7 +8,7 @@ round `plain` has all windows of all clips as they are, `telephone` the same thr
 `draw-K` one crop of each training clip, through a codec three times in eight and distorted by the
 law of `augment`. A real clip and all copies of it are cut, coded and distorted by the same draw.
 Rows are float16, (rows, LAYERS + 1, 2, WIDTH): after the stem and after each layer, mean and
-deviation over time.
+deviation over the time of speech.
 """
 
 from __future__ import annotations
@@ -71,11 +71,18 @@ def draws(bank: Path) -> list[Round]:
 
 def heard(layers: SpeechLayers, crops: torch.Tensor) -> Halves:
     """(n, layers + 1, 2, WIDTH) of crops (n, samples); in bfloat16 where that is faster."""
-    with torch.inference_mode(), autocast("cpu", cpu=settle_cpu_precision("auto")):
-        states = [x.float() for x in layers(crops)]
-        both = [torch.stack([x.mean(dim=1), x.std(dim=1)], dim=1) for x in states]
+    with torch.inference_mode():
+        with autocast("cpu", cpu=settle_cpu_precision("auto")):
+            states, share = layers(crops)
+        both = [torch.stack(moments(x.float(), share), dim=1) for x in states]
         halves: Halves = torch.stack(both, dim=1).half().numpy()
     return halves
+
+
+def moments(x: torch.Tensor, share: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation of x (n, t, WIDTH) over time; `share` (n, t): how much a frame counts."""
+    mean = share[:, None] @ x
+    return mean[:, 0], (share[:, None] @ (x - mean).square()).sqrt()[:, 0]
 
 
 def as_they_are(clips: Sequence[Clip], *, telephone: bool) -> Parts:

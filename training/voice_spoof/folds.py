@@ -54,8 +54,7 @@ class Fold:
 
 GAMES = (
     "Debian tuxpaint", "Debian fillets", "Debian warzone", "Debian pocketsphinx", "Uberi/",
-    "AISHELL-3", "GCompris", "KDE/", "Debian ktuberling", "Debian codec2", "AMI,", "watson-",
-    "MycroftAI/Precise",
+    "AISHELL-3", "GCompris", "Debian ktuberling", "Debian codec2", "AMI,", "watson-",
 )  # fmt: skip
 LIBRITTS = ("LibriTTS",)
 """Read by people of LibriSpeech's corpus: held out with it."""

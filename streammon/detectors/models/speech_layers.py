@@ -24,6 +24,8 @@ WIDTH, HEADS = 384, 6  # of the size `tiny`
 SPEECH_DBFS = -26.0
 FLOOR_DBFS = -68.0
 RANGE = 8.0  # powers of ten between the loudest and the faintest that is told apart
+PAUSE_DBFS, SOFT_DB = -46.0, 3.0
+"""Frames fainter than the first, after levelling, are pauses; how gradually they become that."""
 
 
 def hz_of_mel(mel: Tensor) -> Tensor:
@@ -66,23 +68,37 @@ class LogMel(nn.Module):
         self.register_buffer("taper", taper, persistent=False)
         self.register_buffer("floor", floor, persistent=False)
 
-    def forward(self, samples: Tensor) -> Tensor:
+    def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """The log mel, and the level of each frame in it, (n, frames), as power."""
         with torch.autocast(samples.device.type, enabled=False):  # powers span 80 dB
             around = functional.pad(samples.float()[:, None], (FRAME // 2,) * 2, mode="reflect")
             spectrum = torch.fft.rfft(around[:, 0].unfold(-1, FRAME, HOP)[:, :-1] * self.taper)
             power = spectrum.real.square() + spectrum.imag.square()
-            mel = ((power @ self.bank) * self.gain(power)[:, None, None] + self.floor).log10()
+            level = power.sum(dim=-1) * (2.0 / FRAME) / self.taper.square().sum()
+            gain = levelling(level)[:, None]
+            mel = ((power @ self.bank) * gain[..., None] + self.floor).log10()
             top = mel.amax(dim=(1, 2), keepdim=True)
-            return ((torch.maximum(mel, top - RANGE) + 4.0) / 4.0).transpose(1, 2)
+            return ((torch.maximum(mel, top - RANGE) + 4.0) / 4.0).transpose(1, 2), level * gain
 
-    def gain(self, power: Tensor) -> Tensor:
-        """The factor that brings the active frames of (n, frames, bins) to -26 dBFS; (n,)."""
-        level = power.sum(dim=-1) * (2.0 / FRAME) / self.taper.square().sum()
-        loud = torch.quantile(level, 0.95, dim=-1, keepdim=True)
-        active = (level >= 0.01 * loud).to(power.dtype)
-        mean = (level * active).sum(dim=-1) / active.sum(dim=-1)
-        gain: Tensor = 10 ** (SPEECH_DBFS / 10) / mean.clamp(min=1e-12)
-        return gain
+
+def levelling(level: Tensor) -> Tensor:
+    """The factor that brings the active ones of the frames (n, frames) to -26 dBFS; (n,)."""
+    loud = torch.quantile(level, 0.95, dim=-1, keepdim=True)
+    active = (level >= 0.01 * loud).to(level.dtype)
+    mean = (level * active).sum(dim=-1) / active.sum(dim=-1)
+    gain: Tensor = 10 ** (SPEECH_DBFS / 10) / mean.clamp(min=1e-12)
+    return gain
+
+
+def spoken(level: Tensor) -> Tensor:
+    """How much each of the layers' frames is speech rather than a pause; adds up to 1 a row.
+
+    level: of the frames of the log mel, two to one of the layers', (n, 2 t); (n, t).
+    """
+    power = level.unfold(-1, 2, 2).mean(dim=-1)
+    logits = (10.0 * power.clamp(min=1e-12).log10() - PAUSE_DBFS) / SOFT_DB
+    share = torch.sigmoid(logits) + 1e-6
+    return share / share.sum(dim=-1, keepdim=True)
 
 
 class Layer(nn.Module):
@@ -116,11 +132,13 @@ class SpeechLayers(nn.Module):
         self.far = nn.Conv1d(WIDTH, WIDTH, 3, stride=2, padding=1)
         self.layers = nn.ModuleList(Layer() for _ in range(layers))
 
-    def forward(self, samples: Tensor) -> list[Tensor]:
-        """What is heard after the stem and after each layer, (n, t, WIDTH) each."""
-        mel = self.log_mel(samples)
+    def forward(self, samples: Tensor) -> tuple[list[Tensor], Tensor]:
+        """What is heard after the stem and after each layer, (n, t, WIDTH) each; how much of
+        each frame is speech, (n, t), which adds up to 1 a row.
+        """
+        mel, level = self.log_mel(samples)
         x = functional.gelu(self.far(functional.gelu(self.near(mel)))).transpose(1, 2)
         heard = [x + positions(x.shape[1]).to(x)]
         for layer in self.layers:
             heard.append(layer(heard[-1]))
-        return heard
+        return heard, spoken(level)

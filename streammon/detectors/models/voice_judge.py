@@ -16,7 +16,7 @@ from streammon.detectors.models.vocoder_cnn import VocoderCnn
 
 LAYERS = 3
 HEARD = (2, 3)
-"""What is judged by: the means over time after these layers, side by side."""
+"""What is judged by: the means over the time of speech after these layers, side by side."""
 
 
 class VoiceJudge(nn.Module):
@@ -38,8 +38,8 @@ class VoiceJudge(nn.Module):
 
     def by_layers(self, samples: Tensor) -> Tensor:
         """What the first says alone; (n,)."""
-        heard = self.speech(samples)
-        means = torch.cat([heard[layer].float().mean(dim=1) for layer in HEARD], dim=1)
+        heard, share = self.speech(samples)
         with torch.autocast(samples.device.type, enabled=False):
-            logits: Tensor = self.head(means)
+            means = [(share[:, None] @ heard[layer].float())[:, 0] for layer in HEARD]
+            logits: Tensor = self.head(torch.cat(means, dim=1))
         return logits[:, 0]
