@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from functools import partial
 
 from streammon.core.errors import Retryable
 from streammon.core.ports import Clock
@@ -55,21 +54,28 @@ class Lines:
     async def flush(self) -> None:
         """Write what is new. Raises `Retryable`; then the next flush begins with the same."""
         assert self.told is not None, "flushed before it began"
-        while entries := await self._scribe(
-            partial(self._ledger.audit, after=self.told, limit=AT_A_TIME)
-        ):
-            await self._write(entries)
-            self.told = entries[-1].seq
-
-    async def _write(self, entries: list[Entry]) -> None:
-        text = b"".join(dumps(entry_to_json(entry)) + b"\n" for entry in entries)
         try:
             if self._path == STDOUT:
-                await self._out.write(text)
+                while entries := await self._scribe(self._new):
+                    await self._out.write(_text(entries))
+                    self.told = entries[-1].seq
             else:
-                await self._scribe(partial(self._append, text))
+                more = True
+                while more:
+                    more = await self._scribe(self._follow)
         except OSError as error:
             raise Retryable(f"{self._path} cannot be written: {error.strerror}") from error
+
+    def _new(self) -> list[Entry]:
+        assert self.told is not None
+        return self._ledger.audit(after=self.told, limit=AT_A_TIME)
+
+    def _follow(self) -> bool:
+        """One piece of work: who is cancelled while it is done has still told what is written."""
+        if entries := self._new():
+            self._append(_text(entries))
+            self.told = entries[-1].seq
+        return bool(entries)
 
     def _append(self, text: bytes) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -81,3 +87,7 @@ class Lines:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(descriptor)
+
+
+def _text(entries: list[Entry]) -> bytes:
+    return b"".join(dumps(entry_to_json(entry)) + b"\n" for entry in entries)

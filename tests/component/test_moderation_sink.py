@@ -334,6 +334,29 @@ async def test_half_a_batch_of_lines_is_taken_back(tmp_path: Path) -> None:
     assert [json.loads(line).get("seq") for line in out.read_text().splitlines()][:2] == [None, 1]
 
 
+async def test_who_is_cancelled_while_a_line_is_written_does_not_write_it_again(
+    tmp_path: Path,
+) -> None:
+    out, court = tmp_path / "actions.jsonl", Court(ModerationConfig(dry_run=False))
+    court.hear(an_alert(named("a", "m1"), named("b", "m2")))
+    cancelled: list[bool] = []
+
+    async def scribe(work: Callable[[], Any]) -> Any:
+        done = work()
+        if out.exists() and not cancelled:
+            cancelled.append(True)
+            raise asyncio.CancelledError
+        return done
+
+    lines = Lines(str(out), court.ledger, scribe, clock=MonotonicClock(), told=0)
+    with pytest.raises(asyncio.CancelledError):
+        await lines.flush()
+    written = out.read_bytes()
+    await lines.flush()
+    assert out.read_bytes() == written
+    assert len(written.splitlines()) >= 2
+
+
 def everything_in(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.iterdir())
 
