@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -28,7 +27,6 @@ from streammon.core.moderation import (
 from streammon.core.types import StreamId
 from streammon.sinks.moderation.desk import Desk
 from streammon.sinks.moderation.docket import NotNow
-from streammon.sinks.moderation.lines import Lines
 from streammon.sinks.moderation.records import Decision, State
 from streammon.sinks.moderation.settings import ModerationConfig
 from streammon.sinks.moderation.sink import ModerationSink
@@ -36,7 +34,7 @@ from streammon.sinks.moderation.steward import AT_A_TIME
 from streammon.sinks.outbox import MEMORY, NewAlert, Outbox, pump
 from streammon.sinks.standard_webhooks import verify_webhook
 from tests.answering import Answer, Asked, answering
-from tests.moderating import CHAT, Court, Platform, an_alert, named, stored
+from tests.moderating import CHAT, Platform, an_alert, named, stored
 
 SECRET = "whsec_" + "c2VjcmV0" * 6
 SOON_S = 15.0
@@ -311,50 +309,6 @@ async def test_lines_that_the_disk_refused_come_once_it_takes_them(tmp_path: Pat
         await until(sink.desk, State.DONE)
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert [line["state"] for line in lines] == ["due", "done"]
-
-
-async def test_half_a_batch_of_lines_is_taken_back(tmp_path: Path) -> None:
-    out, court = tmp_path / "actions.jsonl", Court(ModerationConfig(dry_run=False))
-    out.write_bytes(b"{}\n")
-    court.hear(an_alert(named("a", "m1"), named("b", "m2")))
-
-    async def scribe(work: Callable[[], Any]) -> Any:
-        return work()
-
-    lines = Lines(str(out), court.ledger, scribe, clock=MonotonicClock(), told=0)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    try:
-        with pytest.raises(Retryable, match="No space left"):
-            await lines.flush()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert out.read_bytes() == b"{}\n"
-    await lines.flush()
-    assert [json.loads(line).get("seq") for line in out.read_text().splitlines()][:2] == [None, 1]
-
-
-async def test_who_is_cancelled_while_a_line_is_written_does_not_write_it_again(
-    tmp_path: Path,
-) -> None:
-    out, court = tmp_path / "actions.jsonl", Court(ModerationConfig(dry_run=False))
-    court.hear(an_alert(named("a", "m1"), named("b", "m2")))
-    cancelled: list[bool] = []
-
-    async def scribe(work: Callable[[], Any]) -> Any:
-        done = work()
-        if out.exists() and not cancelled:
-            cancelled.append(True)
-            raise asyncio.CancelledError
-        return done
-
-    lines = Lines(str(out), court.ledger, scribe, clock=MonotonicClock(), told=0)
-    with pytest.raises(asyncio.CancelledError):
-        await lines.flush()
-    written = out.read_bytes()
-    await lines.flush()
-    assert out.read_bytes() == written
-    assert len(written.splitlines()) >= 2
 
 
 def everything_in(folder: Path) -> bytes:

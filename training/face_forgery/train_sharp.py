@@ -29,12 +29,11 @@ from streammon.detectors.models.lite_cnn import LiteCnn
 from training.face_forgery.faces import SIDE_PX, Faces
 from training.face_forgery.finish import relit
 from training.face_forgery.meshes import mesh_warp, partners
+from training.face_forgery.pace import RATE, paced
 from training.face_forgery.recipes import Recipe, new, small
 
-RATE = 1e-3
 CRITIC_RATE = 4e-4
 AT_ONCE = 8
-SAVE_EVERY_S = 60.0
 OWN = 0.25
 """How often a lesson is the person's own picture."""
 
@@ -188,17 +187,11 @@ def fit_sharp(
     wrong, group = Wrong(recipe, backbone), torch.zeros(AT_ONCE, dtype=torch.long)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(model.parameters(), lr=RATE, betas=(0.9, 0.99))
-    began = kept = time.process_time()
     running = math.nan
-    for number in range(steps):
-        now = time.process_time()
-        done = max(number / steps, (now - began) / 60 / minutes)
-        if done >= 1:
-            break
-        if now - kept > SAVE_EVERY_S:
-            kept = now
-            keep(model)
-        optimiser.param_groups[0]["lr"] = RATE * min(1.0, 3 * (1 - done))
+    pace = paced(
+        optimiser, steps=steps, minutes=minutes, keep=lambda: keep(model), clock=time.process_time
+    )
+    for number, spent in pace:
         target, source, answer = lessons.draw()
         with torch.autocast("cpu", torch.bfloat16):
             made = model(target) if recipe.kind == "restored" else model(target, source, group)
@@ -210,6 +203,6 @@ def fit_sharp(
         plain = float((made.detach() - answer).abs().mean())
         running = plain if math.isnan(running) else 0.99 * running + 0.01 * plain
         if number % 100 == 99:
-            said = f"{name}: step {number + 1}, {(now - began) / 60:.1f} min, L1 {running:.4f}"
+            said = f"{name}: step {number + 1}, {spent:.1f} min, L1 {running:.4f}"
             print(said, file=sys.stderr, flush=True)
     return model.eval()

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,12 +32,10 @@ from torch.nn.functional import (
 from streammon.detectors.models.lite_cnn import LiteCnn
 from training.face_forgery.backbone import pretrained
 from training.face_forgery.faces import Faces, faces_of
+from training.face_forgery.pace import RATE, paced
 from training.face_forgery.recipes import RECIPES, SHARP_KINDS, Recipe, groups_of, new, small
 from training.face_forgery.swappers import Coded, down
 from training.face_forgery.train_sharp import fit_sharp
-
-RATE = 1e-3
-SAVE_EVERY_S = 60.0
 
 
 class Lessons:
@@ -132,17 +129,9 @@ def fit(
     lessons = Lessons(small(faces.images, recipe.side), groups_of(faces), recipe.kind, recipe.seed)
     teacher = Teacher(recipe, backbone)
     optimiser = torch.optim.Adam(model.parameters(), lr=RATE, betas=(0.9, 0.99))
-    began = kept = time.monotonic()
     running = math.nan
-    for step in range(steps):
-        now = time.monotonic()
-        done = max(step / steps, (now - began) / 60 / minutes)
-        if done >= 1:
-            break
-        if now - kept > SAVE_EVERY_S:
-            kept = now
-            keep(model)
-        optimiser.param_groups[0]["lr"] = RATE * min(1.0, 3 * (1 - done))
+    pace = paced(optimiser, steps=steps, minutes=minutes, keep=lambda: keep(model))
+    for step, spent in pace:
         target, source, group, answer = lessons.draw()
         made = model(target, source, group)
         plain = (made - answer).abs().mean()
@@ -155,7 +144,7 @@ def fit(
         optimiser.step()
         running = plain.item() if math.isnan(running) else 0.99 * running + 0.01 * plain.item()
         if step % 200 == 199:
-            said = f"{name}: step {step + 1}, {(now - began) / 60:.1f} min, L1 {running:.4f}"
+            said = f"{name}: step {step + 1}, {spent:.1f} min, L1 {running:.4f}"
             print(said, file=sys.stderr, flush=True)
     model.eval()
     return model
