@@ -10,9 +10,12 @@ file open, so that neither a set clock nor a long power cut makes alerts old.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
+import platform
+import re
 import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
@@ -98,7 +101,7 @@ class OutboxStore:
         )
         self.letters = Letters(self._db)
         try:
-            self._prepare(power_safe)
+            self._prepare(path, power_safe)
         except sqlite3.OperationalError as error:
             self.close()
             raise _refusal(path, error) from error
@@ -110,9 +113,9 @@ class OutboxStore:
         self.last_seq = int(self._meta("last_seq"))
         self.rows, self.bytes = self._sizes()
 
-    def _prepare(self, power_safe: bool) -> None:
+    def _prepare(self, path: Path | str, power_safe: bool) -> None:
         db = self._db
-        _open(db, power_safe)
+        _open(db, path, power_safe)
         with self.transaction():
             prepare(db)
             last, lived_s = db.execute(
@@ -297,7 +300,7 @@ def open_store(path: Path | str, *, power_safe: bool) -> tuple[OutboxStore, str]
         return OutboxStore(path, power_safe=power_safe), cause
 
 
-def _open(db: sqlite3.Connection, power_safe: bool) -> None:
+def _open(db: sqlite3.Connection, path: Path | str, power_safe: bool) -> None:
     """Check the file and make its tables."""
     db.execute("PRAGMA journal_mode = WAL")
     db.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
@@ -308,7 +311,7 @@ def _open(db: sqlite3.Connection, power_safe: bool) -> None:
     (owner,) = db.execute("PRAGMA application_id").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables and owner != APPLICATION_ID:
-        raise Permanent("`outbox.path` is another program's database: give it a path of its own")
+        raise Permanent(f"{path} is another program's database: give this one a file of its own")
     mark = f"PRAGMA application_id = {APPLICATION_ID};"
     db.executescript(f"BEGIN IMMEDIATE; {mark} {_TABLES} COMMIT;")
 
@@ -319,15 +322,12 @@ def _refusal(path: Path | str, error: sqlite3.OperationalError) -> Permanent | R
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Permanent(_in_use(path))
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return Permanent(f"the outbox {path} cannot be written: {error}")
-    return Retryable(f"the outbox {path} cannot be opened: {error}")
+        return Permanent(f"{path} cannot be written ({error}): give this one another file")
+    return Retryable(f"{path} cannot be opened: {error}")
 
 
-def _in_use(path: Path | str) -> str:
-    return (
-        f"the outbox {path} is in use by another process: stop that one, or give this monitor "
-        "an `outbox.path` of its own"
-    )
+def _in_use(path: Path | str, *, holder: str = "another process") -> str:
+    return f"{path} is in use by {holder}: end that one, or give this one a file of its own"
 
 
 def _lock(path: Path) -> FileLock:
@@ -339,16 +339,33 @@ def _lock(path: Path) -> FileLock:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
+        _sign(lock)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except Timeout:
-        raise Permanent(_in_use(path)) from None
+        raise Permanent(_in_use(path, holder=_holder(Path(lock.lock_file)))) from None
     except OSError as error:
         lock.release()
-        cause = f"the outbox {path} cannot be made: {error.strerror}"
+        cause = f"{path} cannot be made: {error.strerror}"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO):
             raise Retryable(cause) from error
-        raise Permanent(f"{cause}; give `outbox.path` a place that can be written") from error
+        raise Permanent(f"{cause}; give this one a file that can be written") from error
     return lock
+
+
+def _sign(lock: FileLock) -> None:
+    """Say in the lock who has it; for people, so a disk that refuses it is no harm."""
+    if isinstance(lock, FileLock):  # where files cannot be locked it is another, with its own text
+        with contextlib.suppress(OSError):
+            Path(lock.lock_file).write_text(f"{os.getpid()} {platform.node()}\n", "utf-8")
+
+
+def _holder(lock: Path) -> str:
+    """Who has the lock, as far as it says so."""
+    text = ""
+    with contextlib.suppress(OSError):
+        text = lock.read_text("utf-8", "replace")
+    signed = re.fullmatch(r"(\d{1,10}) ([\w.-]{1,255})\n", text)
+    return f"process {signed[1]} on {signed[2]}" if signed else "another process"
 
 
 def _set_aside(path: Path) -> Path:

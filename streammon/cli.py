@@ -138,6 +138,9 @@ def _add_live_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="also write every result, alert and health as JSONL",
     )
+    parser.add_argument(
+        "--outbox", type=Path, metavar="FILE.db", help="where alerts wait (default: by its name)"
+    )
     parser.add_argument("--host", help="address of the wall (default: from the config, 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port of the wall; 0 takes a free one")
     parser.add_argument("--no-server", action="store_true", help="run without the wall")

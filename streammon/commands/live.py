@@ -65,6 +65,8 @@ def changes(arguments: argparse.Namespace) -> dict[str, Any]:
         tree["server"] = server
     if sinks:
         tree["sinks"] = sinks
+    if arguments.outbox is not None:
+        tree["outbox"] = {"path": str(arguments.outbox)}
     if arguments.device is not None:
         tree["scheduler"] = {"device": arguments.device}
     return tree
@@ -143,9 +145,7 @@ async def _monitor(
     clock, metrics = MonotonicClock(), Metrics()
     wall = WallClock(clock)
     async with AsyncExitStack() as stack:
-        outbox = await stack.enter_async_context(
-            Outbox(config.outbox, outbox_path(config) or MEMORY, clock=clock)
-        )
+        outbox = await stack.enter_async_context(_outbox(config, clock))
         hub = Hub(
             outbox,
             wall=wall,
@@ -172,6 +172,18 @@ async def _monitor(
             )
             await stack.enter_async_context(wall_served)
         yield monitor
+
+
+@asynccontextmanager
+async def _outbox(config: MonitorConfig, clock: MonotonicClock) -> AsyncIterator[Outbox]:
+    """The monitor's alerts. Raises `Permanent` where the file is another monitor's, or none."""
+    async with AsyncExitStack() as stack:
+        outbox = Outbox(config.outbox, outbox_path(config) or MEMORY, clock=clock)
+        try:
+            await stack.enter_async_context(outbox)
+        except Permanent as error:
+            raise Permanent(f"the outbox {error} (`--outbox FILE`, or `outbox.path`)") from error
+        yield outbox
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -249,10 +250,11 @@ async def test_a_full_disk_makes_appends_wait_and_loses_nothing(tmp_path: Path) 
 
 
 async def test_a_second_process_is_told_what_to_do(tmp_path: Path) -> None:
-    async with an_outbox(tmp_path / "o.db"):
-        with pytest.raises(Permanent, match="in use by another process"):
+    async with an_outbox(tmp_path / "o.db") as first:
+        with pytest.raises(Permanent, match=rf"in use by process {os.getpid()} .* of its own"):
             async with an_outbox(tmp_path / "o.db"):
                 pass
+        assert await first.append(a_row()) == 1
 
 
 async def test_a_damaged_file_is_reported(tmp_path: Path) -> None:

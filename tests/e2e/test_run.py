@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
+import sys
 import urllib.request
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
+from streammon.sinks.outbox_store import OutboxStore
 from tests.e2e.program import streammon
+from tests.outgoing import a_row
 
 DEMO = Path(str(files("streammon.demo")))
 TRUTH: dict[str, dict[str, Any]] = json.loads((DEMO / "truth.json").read_text())
@@ -47,6 +51,38 @@ def test_the_demo_finds_each_kind_where_it_is_deserved_and_nothing_on_clean_stre
     for seen in states.values():
         assert seen[0] == "opened"
         assert seen[-1] == "closed", "the drain closes what is open"
+
+
+def test_a_second_run_of_one_monitor_is_told_who_has_its_alerts_and_what_to_do(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "said.jsonl").write_text("")
+    config = tmp_path / "wall.yaml"
+    config.write_text(
+        "sources: {chat: {type: chat_jsonl, path: said.jsonl}}\ndetectors: {chat_flood: {}}\n"
+    )
+    mine = tmp_path / "state" / "streammon" / "wall.outbox.db"
+    first = OutboxStore(mine, power_safe=False)
+    with first.transaction():
+        first.insert(a_row(0))
+    run = [sys.executable, "-m", "streammon", "run", str(config), "--quiet", "--no-server"]
+
+    def ended(*more: str) -> tuple[int, str]:
+        state = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+        done = subprocess.run(
+            [*run, *more], env=state, cwd=tmp_path, capture_output=True, text=True, timeout=40
+        )
+        return done.returncode, done.stderr
+
+    code, said = ended()
+    assert code == 1
+    who = f"the outbox {mine} is in use by process {os.getpid()} on "
+    assert said.startswith(f"streammon: {who}"), said
+    assert "(`--outbox FILE`, or `outbox.path`)" in said
+    assert len(said.splitlines()) == 1
+    assert ended("--outbox", str(tmp_path / "other.db")) == (0, "")
+    assert [alert.alert_id for alert in first.after(0, 10)] == [a_row(0).alert_id]
+    first.close()
 
 
 def test_a_duration_ends_the_run_with_0(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -118,11 +119,26 @@ def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_two_at_once_are_refused(tmp_path: Path) -> None:
-    first = a_store(tmp_path / "o.db")
-    with pytest.raises(Permanent, match=r"in use by another process.*outbox\.path"):
-        a_store(tmp_path / "o.db")
+    path = tmp_path / "o.db"
+    first = a_store(path)
+    with pytest.raises(
+        Permanent, match=rf"o\.db is in use by process {os.getpid()} on "
+    ):
+        a_store(path)
+    with first.transaction():
+        first.insert(a_row(0))
+    assert numbers(first) == [1], "who was refused has changed nothing"
     first.close()
-    a_store(tmp_path / "o.db").close()
+    a_store(path).close()
+
+
+def test_a_lock_that_says_nothing_of_use_is_no_harm(tmp_path: Path) -> None:
+    first = a_store(tmp_path / "o.db")
+    for text in (b"", b"1 host", b"\xff\xfe 12 \x1b[2J\n"):
+        (tmp_path / "o.db.lock").write_bytes(text)
+        with pytest.raises(Permanent, match="in use by another process"):
+            a_store(tmp_path / "o.db")
+    first.close()
 
 
 def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
@@ -141,7 +157,7 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_is_permanent(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(Permanent, match="outbox"):
+    with pytest.raises(Permanent, match=r"o\.db cannot be made: .*; give this one a file"):
         open_store(tmp_path / "file" / "o.db", power_safe=False)
 
 
