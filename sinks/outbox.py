@@ -127,11 +127,14 @@ class Outbox:
         (seq,) = await self.append_many((alert,))
         return seq
 
-    async def append_many(self, alerts: Sequence[AlertRow]) -> list[int]:
-        """Store alerts in this order, all in one commit; their numbers when they are durable."""
+    async def append_many(self, alerts: Sequence[AlertRow], *, waits: bool = True) -> list[int]:
+        """Store alerts in this order, all in one commit; their numbers when they are durable.
+
+        Without `waits` it raises `Retryable` where there is no room now.
+        """
         if not alerts:
             return []
-        numbers: list[int] = await self._ask(rows=alerts)
+        numbers: list[int] = await self._ask(rows=alerts, waits=waits)
         return numbers
 
     async def join(self, consumer: str) -> int:

@@ -61,6 +61,8 @@ class Request:
 
     answer: asyncio.Future[Any]
     rows: Sequence[AlertRow] = ()
+    waits: bool = True
+    """Whether rows are held back until there is room for them; else they are refused."""
     change: Callable[[OutboxStore], object] | None = None
     read: Callable[[OutboxStore], object] | None = None
 
@@ -192,14 +194,19 @@ class Writer:
                     answers.append((each.answer, [store.insert(row) for row in each.rows]))
                     stored += 1
         except sqlite3.OperationalError as error:
-            self._held = writes
+            refused = self._hold_back(writes, str(error))
             self._be_in_trouble(f"the outbox cannot write to its disk ({error}): alerts wait")
             self._inbox.pause(DISK_PAUSE_S)
-            return []
-        self._held = appends[stored:]
+            return refused
+        answers += self._hold_back(appends[stored:], "it is full")
         self._note_expired(expired)
         self._be_in_trouble(self._why_full(store) if self._held else "")
         return answers
+
+    def _hold_back(self, requests: Sequence[Request], cause: str) -> Answers:
+        """Keep them for the next round; refuse those that do not wait."""
+        self._held = [each for each in requests if each.waits]
+        return [(each.answer, Retryable(cause)) for each in requests if not each.waits]
 
     def _has_room(self, store: OutboxStore) -> bool:
         """Whether one more append fits; alerts that everyone accepted make room for it."""

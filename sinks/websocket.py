@@ -23,7 +23,7 @@ from websockets.typing import Subprotocol
 
 from streammon.config import OutboxConfig, is_loopback
 from streammon.core.clock import MonotonicClock
-from streammon.core.errors import Permanent
+from streammon.core.errors import Permanent, Retryable
 from streammon.core.ports import StoredAlert
 from streammon.core.types import Alert, Outgoing, StreamId
 from streammon.registry import AdapterConfig
@@ -57,7 +57,10 @@ class WebSocketConfig(AdapterConfig):
     """Bearer token; required when `host` is not a loopback address."""
     max_clients: PositiveInt = 200
     history: Path | None = None
-    """SQLite file that keeps alerts for clients that resume; unset: only while it runs."""
+    """SQLite file that keeps alerts for clients that resume; unset: only while it runs.
+
+    While it cannot be written the sink is retrying and says why; alerts wait in the outbox.
+    """
     history_mb: PositiveInt = 64
 
     @model_validator(mode="after")
@@ -103,10 +106,13 @@ class WebSocketSink:
         return history, hub
 
     async def __aenter__(self) -> Self:
-        """Raises `Permanent` when the address cannot be had."""
+        """Raises `Permanent` when the address or the history cannot be had."""
         self._history, self._hub = self._begin()
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._history)
+            try:
+                await stack.enter_async_context(self._history)
+            except Permanent as error:
+                raise Permanent(f"{self.name}: the history {error} (`history`)") from error
             server = await stack.enter_async_context(await self._listen())
             stack.callback(self._hub.close)
             self._stack = stack.pop_all()
@@ -134,7 +140,17 @@ class WebSocketSink:
         self._hub.publish(item)
 
     async def deliver_alerts(self, batch: Sequence[StoredAlert]) -> None:
-        numbers = await self._history.append_many(batch)
+        """Keep them, then tell clients. Raises `Retryable` while the history cannot be written.
+
+        Nobody is told of an alert that is not kept: its number would mean nothing after a restart.
+        """
+        try:
+            numbers = await self._history.append_many(batch, waits=False)
+        except Retryable as error:
+            raise Retryable(
+                f"the history {self._config.history or 'in memory'} cannot be written ({error}): "
+                "alerts wait, everything else goes on to clients"
+            ) from error
         for seq, alert in zip(numbers, batch, strict=True):
             self._hub.publish_alert(StoredAlert(seq, alert.alert_id, alert.stream, alert.body))
             await asyncio.sleep(0)  # a long batch to many clients leaves others their turn

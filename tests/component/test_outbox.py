@@ -249,6 +249,26 @@ async def test_a_full_disk_makes_appends_wait_and_loses_nothing(tmp_path: Path) 
     assert last == (HealthState.UP, "")
 
 
+async def test_who_does_not_wait_is_refused_while_the_disk_is_full(tmp_path: Path) -> None:
+    async with an_outbox(tmp_path / "o.db") as outbox:
+        assert await outbox.append_many([a_row(0)], waits=False) == [1]
+        with a_full_disk(tmp_path / "o.db"):
+            for _ in range(2):
+                with pytest.raises(Retryable):
+                    await outbox.append_many([a_big_row(1), a_row(2)], waits=False)
+        assert await outbox.append_many([a_big_row(1), a_row(2)], waits=False) == [2, 3]
+
+
+async def test_who_does_not_wait_is_refused_while_it_is_full() -> None:
+    async with an_outbox(max_mb=1) as outbox:
+        await outbox.join("slow")
+        await outbox.append_many([a_big_row(at) for at in range(30)])
+        with pytest.raises(Retryable, match="full"):
+            await outbox.append_many([a_row(99)], waits=False)
+        await outbox.ack("slow", outbox.last_seq)
+        assert await outbox.append_many([a_row(99)], waits=False) == [31]
+
+
 async def test_a_second_process_is_told_what_to_do(tmp_path: Path) -> None:
     async with an_outbox(tmp_path / "o.db") as first:
         with pytest.raises(Permanent, match=rf"in use by process {os.getpid()} .* of its own"):

@@ -121,9 +121,7 @@ def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
 def test_two_at_once_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "o.db"
     first = a_store(path)
-    with pytest.raises(
-        Permanent, match=rf"o\.db is in use by process {os.getpid()} on "
-    ):
+    with pytest.raises(Permanent, match=rf"o\.db is in use by process {os.getpid()} on "):
         a_store(path)
     with first.transaction():
         first.insert(a_row(0))
