@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Protocol
 
-from streammon.core.ports import Admitting, Clock, Demand, Source, SourceContext
+from streammon.core.ports import Admitting, Answering, Clock, Demand, Source, SourceContext
 from streammon.core.types import HealthState, Item, StreamId
 from streammon.flow.supervise import Report, Supervision, keep_running
 from streammon.pipelines.streams import Stream
@@ -101,10 +101,16 @@ async def _ingest(stream: Stream, context: SourceContext, take: Take) -> None:
     stream.opens += 1
     up = False
     async with stream.source.open(context) as items:
-        async for item in items:
-            if not up:
-                up = True
-                context.report(HealthState.UP, "")
-            take(stream, item)
+        try:
+            async for item in items:
+                if not up:
+                    up = True
+                    context.report(HealthState.UP, "")
+                take(stream, item)
+        except asyncio.CancelledError:
+            if isinstance(stream.source, Answering):
+                for item in stream.source.stop():
+                    take(stream, item)
+            raise
     stream.finish()
     context.report(HealthState.ENDED, "read to its end")

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from streammon.core.ports import RealTime, Source
+from streammon.core.ports import Answering, RealTime, Source
 from streammon.core.types import (
     AudioChunk,
     Item,
@@ -96,9 +96,13 @@ class Stream:
             self._hand_over(self._names(modality, spec), windower.advance(media_s))
 
     def finish(self) -> None:
-        """Submit what is begun and at least half full: nothing more will come."""
+        """Submit what is begun and at least half full: nothing more will come.
+
+        Of a source that answers for what it took, all that is begun.
+        """
+        least = 0.0 if isinstance(self.source, Answering) else 0.5
         for (participant, modality, spec), windower in self._windowers.items():
-            windows = windower.flush()
+            windows = windower.flush(least=least)
             assert all(window.participant == participant for window in windows)
             self._hand_over(self._names(modality, spec), windows)
 

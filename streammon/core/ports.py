@@ -85,6 +85,17 @@ class RealTime(Protocol):
 
 
 @runtime_checkable
+class Answering(Protocol):
+    """A source that answers senders for what it took: none of that is lost when it is stopped."""
+
+    def stop(self) -> Sequence[Item]:
+        """Take no more until it is opened anew; returns what was taken and not read yet, in order.
+
+        Quick, on the event loop.
+        """
+
+
+@runtime_checkable
 class Recording(Protocol):
     """A finite source that can be read on the caller's own thread, for replay and evaluation."""
 

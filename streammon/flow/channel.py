@@ -88,6 +88,14 @@ class Channel(Generic[T]):
         self._writable.set()
         return self._items.popleft()
 
+    def drain(self) -> list[T]:
+        """All that waits, oldest first, received at once."""
+        items = list(self._items)
+        self._items.clear()
+        self.received += len(items)
+        self._writable.set()
+        return items
+
     def close(self) -> None:
         """Refuse new items; receivers still get what is buffered, then stop. Idempotent."""
         self._closed = True

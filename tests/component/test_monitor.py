@@ -270,9 +270,9 @@ async def test_a_picture_is_kept_when_an_incident_opens_though_nobody_looks() ->
 class SlowOutbox(Outbox):
     """On a disk that takes its time."""
 
-    async def append_many(self, alerts: Sequence[AlertRow]) -> list[int]:
+    async def append_many(self, alerts: Sequence[AlertRow], *, waits: bool = True) -> list[int]:
         await asyncio.sleep(0.4)
-        return await super().append_many(alerts)
+        return await super().append_many(alerts, waits=waits)
 
 
 async def test_the_picture_of_an_incident_that_is_told_last_is_kept_too() -> None:

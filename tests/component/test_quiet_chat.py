@@ -83,14 +83,18 @@ async def eventually(happened: Callable[[], bool]) -> None:
 
 
 async def watch(
-    source: Source, clock: Clock, meanwhile: Callable[[Monitor, RecordingSink], Awaitable[None]]
+    source: Source,
+    clock: Clock,
+    meanwhile: Callable[[Monitor, RecordingSink], Awaitable[None]],
+    *,
+    detector: Chatty | None = None,
 ) -> RecordingSink:
     """A whole monitor over one chat, stopped once `meanwhile` is done."""
     sink, wall = RecordingSink(), WallClock(clock)
     config = parse_config({"scheduler": {"device": "cpu", "cpu_threads": 1, "batch_wait_s": 0.0}})
     parts = Parts(
         sources=(source,),
-        detectors={"chatty": Chatty("chatty")},
+        detectors={"chatty": detector or Chatty("chatty")},
         rules={"default": CusumConfig(type="cusum").build("default")},
         sinks=(sink,),
     )

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from streammon.flow.channel import Channel, ChannelClosed, WhenFull
 from tests.fakes import settle
 
-Step = Literal["send", "offer", "recv", "cancel_send", "cancel_recv", "close"]
-STEPS: tuple[Step, ...] = ("send", "offer", "recv", "cancel_send", "cancel_recv", "close")
+Step = Literal["send", "offer", "recv", "drain", "cancel_send", "cancel_recv", "close"]
+STEPS: tuple[Step, ...] = ("send", "offer", "recv", "drain", "cancel_send", "cancel_recv", "close")
 # Closing ends a story, so it is told less often.
 STORIES = st.lists(st.sampled_from(STEPS[:-1] * 8 + STEPS[-1:]), max_size=80)
 
@@ -26,6 +26,7 @@ class Story:
         self.sends: list[asyncio.Task[None]] = []
         self.recvs: list[asyncio.Task[int]] = []
         self.offered: list[int] = []
+        self.drained: list[int] = []
 
     async def play(self, steps: list[Step], group: asyncio.TaskGroup) -> None:
         for number, step in enumerate(steps):
@@ -36,6 +37,8 @@ class Story:
                     self.recvs.append(group.create_task(self._recv()))
                 case "offer" if not self.channel.closed:
                     self.channel.offer(number)
+                case "drain":
+                    self.drained += self.channel.drain()
                 case "cancel_send" if self.sends:
                     self.sends[number % len(self.sends)].cancel()
                 case "cancel_recv" if self.recvs:
@@ -67,7 +70,7 @@ class Story:
         assert len(channel) <= channel.capacity
 
     def received(self) -> list[int]:
-        done = [task.result() for task in self.recvs if not task.cancelled()]
+        done = [task.result() for task in self.recvs if not task.cancelled()] + self.drained
         return [number for number in done if number >= 0]
 
 

@@ -75,7 +75,11 @@ class Pushed:
 
 
 class ChatPush:
-    """Satisfies `ports.Source`, `ports.RealTime` and `moderation.AuthorBook`."""
+    """Satisfies `ports.Source`, `ports.RealTime`, `ports.Answering` and `moderation.AuthorBook`.
+
+    What was answered with 202 is cut into windows and judged, also when the monitor is stopped
+    right after; from that moment on nothing is taken.
+    """
 
     modalities = frozenset({Modality.TEXT})
     real_time = True
@@ -92,6 +96,7 @@ class ChatPush:
             clock=settings.clock,
         )
         self._open: tuple[SourceContext, Channel[ChatMessage]] | None = None
+        self._why_shut = "not ready to watch it yet"
 
     @property
     def is_open(self) -> bool:
@@ -110,13 +115,22 @@ class ChatPush:
         channel: Channel[ChatMessage] = Channel(
             f"pushed:{self.stream}", self._settings.max_waiting, WhenFull.DROP_NEWEST
         )
-        self._open = context, channel
+        self._open, self._why_shut = (context, channel), "not ready to watch it yet"
         context.report(HealthState.STARTING, f"waiting for messages at {PREFIX}{self.stream}")
         try:
             yield channel
         finally:
             self._open = None
             channel.close()
+
+    def stop(self) -> Sequence[Item]:
+        """See `ports.Answering`."""
+        if self._open is None:
+            return []
+        (_, channel), self._open = self._open, None
+        self._why_shut = "the monitor is stopping"
+        channel.close()
+        return channel.drain()
 
     def push(self, batch: Sequence[object]) -> Pushed:
         """Take a batch of JSON values. On the event loop; quick.
@@ -128,7 +142,7 @@ class ChatPush:
         if len(batch) > min(settings.max_batch, self._intake.rate.burst, settings.max_waiting):
             raise TooMany(f"more than {settings.max_batch} messages in one batch")
         if self._open is None:
-            raise Busy("not ready to watch it yet", retry_after_s=2)
+            raise Busy(self._why_shut, retry_after_s=2)
         context, channel = self._open
         now_ns = context.clock.now_ns()
         if channel.capacity - len(channel) < len(batch):
