@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import threading
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 from prometheus_client import (
@@ -15,7 +16,9 @@ from prometheus_client import (
     ProcessCollector,
     exposition,
 )
+from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
 
 from streammon import __version__
 from streammon.telemetry.link_metrics import LinkMetrics
@@ -45,6 +48,23 @@ class _StreamLabels:
             if stream not in self._known and len(self._known) < self._most:
                 self._known.add(stream)
             return stream if stream in self._known else OTHER
+
+
+class _Lean(Collector):
+    """A registry without the `_created` series: one beside each counter and histogram, of since when
+    it counts, which nobody asks for.
+
+    The library's own switch would be thrown for the whole process, whoever else counts in it.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._registry.collect():
+            created = f"{family.name}_created"
+            family.samples = [each for each in family.samples if each.name != created]
+            yield family
 
 
 class Metrics:
@@ -238,8 +258,9 @@ class Metrics:
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """The page and its content type: OpenMetrics where the `Accept` header asks for it."""
+        lean = _Lean(self.registry)
         kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
         if "application/openmetrics-text" in kinds:
-            page = openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]
+            page = openmetrics.generate_latest(lean)  # type: ignore[no-untyped-call]
             return page, openmetrics.CONTENT_TYPE_LATEST
-        return exposition.generate_latest(self.registry), exposition.CONTENT_TYPE_PLAIN_0_0_4
+        return exposition.generate_latest(lean), exposition.CONTENT_TYPE_PLAIN_0_0_4

@@ -101,6 +101,22 @@ def test_the_page_is_what_the_accept_header_asks_for() -> None:
         assert {family.name for family in prometheus_families(page.decode())}
 
 
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+def test_the_page_has_each_series_but_those_that_say_since_when_it_counts(accept: str) -> None:
+    metrics = used()
+    known = [each for family in metrics.registry.collect() for each in family.samples]
+    assert any(each.name.endswith("_created") for each in known), "the library makes them"
+    told = [each for each in known if not each.name.endswith("_created")]
+    page, _ = metrics.render(accept)
+    read = openmetrics_families if accept else prometheus_families
+    found = list(read(page.decode()))
+    assert {each.name for family in found for each in family.samples} == {
+        each.name for each in told
+    }
+    assert sum(len(family.samples) for family in found) == len(told)
+    assert b"_created" not in page
+
+
 def test_a_header_cannot_put_anything_into_the_content_type() -> None:
     _, content_type = used().render("application/openmetrics-text; version=9\r\nSet-Cookie: a=b")
     assert content_type == OPENMETRICS
