@@ -51,8 +51,8 @@ class _StreamLabels:
 
 
 class _Lean(Collector):
-    """A registry without the `_created` series: one beside each counter and histogram, of since when
-    it counts, which nobody asks for.
+    """A registry without the `_created` series: one beside each counter and histogram, of since
+    when it counts, which nobody asks for.
 
     The library's own switch would be thrown for the whole process, whoever else counts in it.
     """
