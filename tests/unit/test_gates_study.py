@@ -54,6 +54,16 @@ def test_it_earns_its_place_where_it_costs_fewer_detections_than_false_alarms(
     assert verdict(worth(SOME, gate, fake=False), worth(SOME, gate, fake=True)) == says
 
 
+def test_one_false_alarm_or_two_are_few_whatever_else_is_turned_away() -> None:
+    def of(counting: int) -> list[Asked]:
+        turned = asked(fake=False, gate="hum", counting=counting, others=900)
+        return [*asked(fake=True, gate=None, counting=60, others=40), *turned]
+
+    said = [verdict(*(worth(of(count), "hum", fake=fake) for fake in (False, True)))
+            for count in (1, 12)]  # fmt: skip
+    assert said == ["yes, of few", "yes"]
+
+
 def test_few_windows_are_said_to_be_few() -> None:
     few = [
         *SOME,
@@ -71,7 +81,7 @@ def test_the_report_is_a_table_of_gates_and_one_of_what_was_asked() -> None:
     tables = [line for line in lines if line.startswith("|")]
     assert len({line.count("|") for line in tables[:4]}) == 1
     assert tables[2].startswith("| noise | 50, 60.0% [46.2%, 72.4%] | 50, 40.0% [27.6%, 53.8%] |")
-    assert lines[-1] == "| speech | 75 of 175; 10 of 100 | 110 of 210; 60 of 100 |"
+    assert lines[-1] == "| speech | 75 of 175 (35); 10 of 100 | 110 of 210 (80); 60 of 100 |"
 
 
 def test_speech_is_mistreated_as_it_is_said(tmp_path: Path) -> None:
@@ -119,6 +129,12 @@ def test_of_young_streams_and_scraps_of_sound_freeze_is_asked_whatever_its_gates
     heard = list(pictures.asked_of_sound("silent", Draw("test", 0, "silent", 0)))
     assert {one.gate for one in heard if one.family == pictures.WHOLE} == {None}
     assert len({one.gate for one in heard}) == 3
+    scraps = [one for one in heard if one.family not in (pictures.WHOLE, pictures.BROKEN_SOUND)]
+    assert not any(one.counts for one in scraps if not one.fake)
+    assert sum(one.fake for one in scraps) == 2 * len(pictures.SCRAPS_S) * 25
+    whole = [one for one in heard if one.family == pictures.WHOLE]
+    assert sum(one.fake for one in whole) == 24, "of the chunks within the fault"
+    assert len(whole) == 34 - 2, "one of each border is left out"
     assert any(one.fake and one.counts and one.gate is not None for one in heard)
 
 

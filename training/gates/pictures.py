@@ -32,8 +32,11 @@ ASKED_FOR_S = 12.0
 """For so long after it began is a stream asked about."""
 APART_S: Mapping[str, float] = {"four pictures a second": 0.25, "a picture each 5 s": 5.0}
 SOUND_S, CHUNK_S = 70.0, 2.0
-WHOLE = "whole sound"
+WHOLE, BROKEN_SOUND = "whole sound", "sound with values that are not numbers"
 SCRAPS_S = (0.1, 0.25, 0.4)
+"""Shorter stretches of a chunk: the last of a stream, or all that arrives of each."""
+SCRAPS_FROM_S = 10.0
+"""Of a stream that comes to be nothing but scraps so much was heard."""
 BROKEN = 20
 """Values of a chunk that are not numbers."""
 
@@ -80,37 +83,50 @@ def _faulty(shot: shots.Shot, at_s: float) -> bool:
 
 
 def asked_of_sound(name: str, draw: Draw) -> Iterator[Asked]:
-    """Every chunk whole, the same with values that are not numbers, and scraps in its place."""
+    """Each chunk whole, broken, as a scrap after whole ones, and as one of nothing but scraps.
+
+    A chunk in which a fault begins or ends is neither faulty nor whole: it is left out.
+    """
     from_s, to_s = 15.0, SOUND_S - 5.0
-    if name in sounds.FAULTS:
+    fault = name in sounds.FAULTS
+    if fault:
         pcm = sounds.FAULTS[name](draw, SOUND_S, from_s, to_s)
     else:
         pcm = sounds.CLEAN[name](draw, SOUND_S)
     settings, detector = FreezeConfig(), FreezeConfig().build("freeze")
     times = SoundTimes(silent_s=settings.silent_after_s, stuck_s=settings.stuck_after_s)
-    until_now = SoundHistory(gap_s=GAP_S)
+    of_whole, of_scraps = SoundHistory(gap_s=GAP_S), list[SoundHistory]()
     for begin_s in np.arange(0.0, SOUND_S - CHUNK_S, CHUNK_S):
         at = int(begin_s * sounds.RATE_HZ)
         whole = pcm[at : at + int(CHUNK_S * sounds.RATE_HZ)]
-        fake = name in sounds.FAULTS and bool(from_s <= begin_s < to_s - CHUNK_S)
-        for family, one in _forms(whole, draw).items():
-            chunk = AudioChunk(STREAM, 0, float(begin_s), 0, one, sounds.RATE_HZ, sounds.RATE_HZ)
+        if begin_s <= SCRAPS_FROM_S:
+            of_scraps = [copy(of_whole) for _ in SCRAPS_S]
+        for family, sound, history in _forms(whole, draw, of_whole, of_scraps):
+            chunk = AudioChunk(STREAM, 0, float(begin_s), 0, sound, sounds.RATE_HZ, sounds.RATE_HZ)
             gate = detector.score([_window(Modality.AUDIO, chunk)])[0].abstained
-            history = copy(until_now)
             history.add(chunk)
             found = likeliest(sound_findings(history, times), causes=frozenset(CAUSES))
-            yield Asked(family, fake, gate, found.confidence)
-            until_now = history if family == WHOLE else until_now
+            end_s = begin_s + chunk.duration_s
+            inside = fault and bool(from_s <= begin_s and end_s <= to_s)
+            if inside or not fault or end_s <= from_s or to_s <= begin_s:
+                yield Asked(family, inside, gate, found.confidence)
 
 
-def _forms(whole: sounds.Sound, draw: Draw) -> dict[str, sounds.Sound]:
-    """The whole chunk last: what comes before it has heard no more than the chunks before."""
+def _forms(
+    whole: sounds.Sound, draw: Draw, of_whole: SoundHistory, of_scraps: list[SoundHistory]
+) -> Iterator[tuple[str, sounds.Sound, SoundHistory]]:
+    """Each with the memory that it goes into, which is a copy where nothing follows it.
+
+    The whole chunk last: the memory of whole ones holds no more than those before it till then.
+    """
+    for long_s, heard in zip(SCRAPS_S, of_scraps, strict=True):
+        scrap = whole[: int(long_s * sounds.RATE_HZ)]
+        yield f"{long_s:g} s after whole sound", scrap, copy(of_whole)
+        yield f"{long_s:g} s of each {CHUNK_S:g} s, and no more", scrap, heard
     broken = whole.copy()
     broken[draw.rng.integers(0, len(broken), BROKEN)] = np.nan
-    scraps = {
-        f"{long_s:g} s of sound": whole[: int(long_s * sounds.RATE_HZ)] for long_s in SCRAPS_S
-    }
-    return {**scraps, "sound with values that are not numbers": broken, WHOLE: whole}
+    yield BROKEN_SOUND, broken, copy(of_whole)
+    yield WHOLE, whole, of_whole
 
 
 def _window(modality: Modality, item: VideoFrame | AudioChunk) -> Window:

@@ -18,6 +18,8 @@ from streammon.evaluation.bootstrap import share_interval
 COUNTS = 0.6
 FEW = 20
 """Real windows turned away, or twice the windows that count among those: fewer say little."""
+FEW_ALARMS = 3
+"""Nor do fewer false alarms, with the gate open: a single window decides."""
 COLUMNS = (
     "turned away because",
     "real windows, that would count",
@@ -97,7 +99,11 @@ def verdict(real: Worth, fake: Worth) -> str:
     if alarms == found:
         return "as many of both"
     earns = "yes" if alarms > found else "no"
-    few = real.turned < FEW or real.counted + fake.counted < FEW / 2
+    few = (
+        real.turned < FEW
+        or real.counted + fake.counted < FEW / 2
+        or real.counted + real.judged_counted < FEW_ALARMS
+    )
     return f"{earns}, of few" if few else earns
 
 
@@ -123,7 +129,7 @@ def report(name: str, asked: Iterable[Asked]) -> Iterator[str]:
             f"| {real.without:.1%} / {real.kept:.1%} | {fake.without:.1%} / {fake.kept:.1%} "
             f"| {verdict(real, fake)} |"
         )
-    yield "\n| windows | real: turned away; count if judged | synthetic: the same |"
+    yield "\n| windows | real: turned away (would count); judged that count | synthetic: the same |"
     yield "| --- | --- | --- |"
     for family in dict.fromkeys(one.family for one in windows):
         cells = [_family([one for one in windows if one.family == family], fake=fake)
@@ -135,9 +141,10 @@ def _family(windows: Sequence[Asked], *, fake: bool) -> str:
     own = [one for one in windows if one.fake is fake]
     if not own:
         return "-"
+    turned = [one for one in own if one.gate is not None]
     judged = [one for one in own if one.gate is None]
-    counting = sum(one.counts for one in judged)
-    return f"{len(own) - len(judged)} of {len(own)}; {counting} of {len(judged)}"
+    would, count = (sum(one.counts for one in some) for some in (turned, judged))
+    return f"{len(turned)} of {len(own)} ({would}); {count} of {len(judged)}"
 
 
 def _share(count: int, of: int) -> str:
