@@ -20,7 +20,7 @@ frozen. Its card: `models/freeze.md`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -36,7 +36,7 @@ from streammon.core.types import (
     Window,
     WindowSpec,
 )
-from streammon.detectors.finding import MOST, Finding, likeliest
+from streammon.detectors.finding import Finding, likeliest
 from streammon.detectors.picture_causes import PictureTimes, picture_findings
 from streammon.detectors.picture_history import PictureHistory
 from streammon.detectors.sound_causes import SoundHistory, SoundTimes, sound_findings
@@ -53,6 +53,7 @@ CALM_FRAME_INTERVAL_S = 4.0
 AUDIO_WINDOW = WindowSpec(length=2.0, overlap=0.5)
 LEAST_FRAMES = 3
 LEAST_SOUND_S = 0.5
+"""Fewer pictures of a stream, and shorter stretches of sound, are not judged."""
 GAP_S = 8.0
 """After a longer hole in what was looked at, nothing is known of how long a state has lasted."""
 
@@ -60,7 +61,7 @@ GAP_S = 8.0
 class FreezeConfig(AdapterConfig):
     """Frozen, black, slate or looped pictures, silent or stuck sound.
 
-    The `..._after_s` are the times at which a state is as likely a fault as not.
+    The `..._after_s` are the times, in seconds, at which a state is as likely a fault as not.
     """
 
     type: Literal["freeze"] = "freeze"
@@ -82,6 +83,7 @@ class FreezeConfig(AdapterConfig):
     memory_s: float = Field(90.0, ge=20.0, le=120.0)
     """How far back pictures are remembered: loops longer than about half of it are not seen."""
     most_streams: PositiveInt = 256
+    """Of more the one longest unused is forgotten, and judged as if it had just begun."""
 
     def build(self, name: str) -> Detector:
         return Freeze(name, self)
@@ -134,18 +136,15 @@ class Freeze:
 
     def _score(self, window: Window) -> DetectionResult:
         started_s = time.perf_counter()
-        judge: Mapping[Modality, Callable[[Window], Finding | str]] = {
-            Modality.VIDEO: self._pictures_of,
-            Modality.AUDIO: self._sound_of,
-        }
-        found = judge[window.modality](window)
+        pictures = window.modality is Modality.VIDEO
+        found = self._pictures_of(window) if pictures else self._sound_of(window)
         abstained = found if isinstance(found, str) else None
         return DetectionResult.of(
             window,
             detector=self.name,
             kind=KIND,
             model_used=MODEL,
-            confidence=None if isinstance(found, str) else round(min(found.confidence, MOST), 4),
+            confidence=None if isinstance(found, str) else round(found.confidence, 4),
             abstained=abstained,
             details={} if isinstance(found, str) else {"cause": found.cause, **found.details},
             processing_time_s=time.perf_counter() - started_s,

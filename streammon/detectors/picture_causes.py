@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from streammon.detectors.finding import Finding, grown
 from streammon.detectors.picture_history import PictureHistory, StillRun
 from streammon.detectors.recurrence import Recurrence, recurrence_in
 
 MOST_BLACK, MOST_SLATE, MOST_FROZEN, MOST_LOOPED = 0.95, 0.9, 0.98, 0.97
+"""How sure one can be of each, however long it lasts."""
 MOST_IF_NEVER_ALIVE = 0.4
 MOST_IF_NATURAL = 0.45
+"""Of what comes again as machines, swings and passers-by do."""
 MOST_IF_ALWAYS_LOOPED = 0.9
 LEAST_ROUND = 0.7
+"""Of a replay at least such a share of the last round was there before."""
 HALF_LOOPED_S = 4.0
 EVEN, EVEN_IF_EXACT = 0.4, 0.6
 """Movement is even from such an evenness on. Of what a camera sees of machines, flags and swings,
 which never comes again exactly, it is 0.42 and more; of drawn ones, which may, 0.61 and more."""
-OVERLAID_TIMES = 2.0
-NOISY_TIMES = 3.0
+Unheeded = Literal["nothing", "margins", "noise"]
+"""What may go on moving in a picture that is said to stand still."""
+TIMES_LONGER: Mapping[Unheeded, float] = {"nothing": 1.0, "margins": 2.0, "noise": 3.0}
 CAMERA_MOVED_TIMES = 1.5
+"""Stillness takes so many times as long to count, and so many after a camera moved as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +52,14 @@ def picture_findings(history: PictureHistory, times: PictureTimes) -> list[Findi
         lasted_s = now_s - history.slate_since_s
         confidence = grown(lasted_s, half_s=times.slate_s, most=MOST_SLATE)
         return [Finding("slate", confidence, {"for_s": round(lasted_s, 2)})]
-    runs = (
-        (history.still, 1.0),
-        (history.still_inside, OVERLAID_TIMES),
-        (history.still_beneath, NOISY_TIMES),
+    runs: tuple[tuple[Unheeded, StillRun], ...] = (
+        ("nothing", history.still),
+        ("margins", history.still_inside),
+        ("noise", history.still_beneath),
     )
     frozen = [
-        _frozen(still, times, now_s, longer=longer)
-        for still, longer in runs
+        _frozen(still, times, since_s=still.since_s, now_s=now_s, unheeded=unheeded)
+        for unheeded, still in runs
         if still.since_s is not None
     ]
     moves = history.still.since_s is None and history.still_inside.since_s is None
@@ -61,19 +68,21 @@ def picture_findings(history: PictureHistory, times: PictureTimes) -> list[Findi
     return found if looped is None else [*found, looped]
 
 
-def _frozen(still: StillRun, times: PictureTimes, now_s: float, *, longer: float) -> Finding:
+def _frozen(
+    still: StillRun, times: PictureTimes, *, since_s: float, now_s: float, unheeded: Unheeded
+) -> Finding:
     """A picture that lived and stands still for longer than it is used to.
 
     A clean screen share or a slide stands still too, and a codec may take a quiet scene's noise
     away: what never lived, was put up as it is, often stood still as long, or stands in each part
     as that stood before, proves little.
     Where only the margins move, a small movement there may be all that lives; under noise, one too
-    small to be seen: these take `longer`, so many times, and so does a camera that moved and may
-    have come to rest where all is quiet.
+    small to be seen: these take longer, and so does a camera that moved and may have come to rest
+    where all is quiet.
     """
-    lasted_s = now_s - (now_s if still.since_s is None else still.since_s)
-    longer = max(longer, CAMERA_MOVED_TIMES if still.moved_as_a_whole else 1.0)
-    frozen_s = times.frozen_s * longer
+    lasted_s = now_s - since_s
+    longer = CAMERA_MOVED_TIMES if still.moved_as_a_whole else 1.0
+    frozen_s = times.frozen_s * max(longer, TIMES_LONGER[unheeded])
     lived = still.seen_alive and not still.shown_anew and not still.as_at_rest
     if lived:
         half_s, most = max(frozen_s, 2 * still.habit_s(now_s)), MOST_FROZEN
@@ -88,8 +97,8 @@ def _frozen(still: StillRun, times: PictureTimes, now_s: float, *, longer: float
             "for_s": round(lasted_s, 2),
             "lived_before": lived,
             "longest_still_before_s": round(still.longest_earlier_s(now_s), 2),
-            "margins_move": longer == OVERLAID_TIMES,
-            "noisy": longer == NOISY_TIMES,
+            "margins_move": unheeded == "margins",
+            "noisy": unheeded == "noise",
             "camera_moved": still.moved_as_a_whole,
             "as_at_rest": still.as_at_rest,
         },

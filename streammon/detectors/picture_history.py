@@ -13,6 +13,7 @@ from streammon.core.types import VideoFrame
 from streammon.detectors.picture_signals import (
     REFRESH_PEAK,
     STILL_TOUCHED,
+    UNCHANGED,
     Change,
     Look,
     Thumb,
@@ -23,8 +24,10 @@ from streammon.detectors.picture_signals import (
     look_at,
 )
 from streammon.detectors.rested import RestedCells
+from streammon.detectors.stream_memory import lasting_since
 
 MOST_PICTURES = 480
+"""Two minutes, the longest memory that can be set, at four pictures a second."""
 MOMENTS_S = 0.2
 """Pictures closer together than this are left out: more of them would say nothing new."""
 COMPARED_S = 0.4
@@ -37,6 +40,7 @@ BEGINS_S = 1.5
 MOST_REFRESHED = 3
 """A keyframe lies between two pictures at most twice in a row; more is sensor noise."""
 EARLIER_S = 600.0
+"""So long ago a stillness that ended still tells what the stream is used to."""
 WIDE_OF, WIDE_SHARE = 8, 0.5
 """A camera moved when in most of the last so many changes so much of the picture did."""
 LEAST_NEW_CELLS = 18
@@ -48,12 +52,12 @@ TURN_S = 2.5
 """The longest fade from one shown picture to the next."""
 SETTLED_S = 8.0
 """For so long a codec may work out a picture that was put up."""
-TURN_SPREAD = 8.0
-TURN_TIMES = 4.0
+TURN_SPREAD, TURN_TIMES = 8.0, 4.0
 """A new picture changes more than so many levels, and so many times what changed before."""
 TURN_LIKENESS = 0.8
-LEAST_USUAL = 3
-"""With fewer changes that long ago, what is usual is asked of all."""
+"""It is less like what was shown before than that, by correlation."""
+LEAST_USUAL, MOST_USUAL = 3, 20
+"""Of changes before `SETTLED_S`: of fewer, what is usual is asked of all; of more, of the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class StillRun:
 
     def __init__(self) -> None:
         self.since_s: float | None = None
+        """When the stillness that goes on began; `None`: it moves."""
         self.seen_alive = False
         """Enough moved, or sensor noise was there, for `ALIVE_S` without a break: more than a
         cursor on a page."""
@@ -106,14 +111,15 @@ class StillRun:
         return max(self._earlier_s(now_s), default=0.0)
 
     def habit_s(self, now_s: float) -> float:
-        """How long it has stood still by habit: the second longest of these stretches.
+        """How long it stands still by habit: the second longest of these, or half the longest.
 
         Once is no habit: after one freeze the next is found in about the time that one lasted.
         """
-        longest, second = [*sorted(self._earlier_s(now_s), reverse=True)[:2], 0.0, 0.0][:2]
+        second, longest = sorted([0.0, 0.0, *self._earlier_s(now_s)])[-2:]
         return max(longest / 2, second)
 
     def gap(self) -> None:
+        """Nothing is known of what comes next: no stillness and no life goes on through it."""
         self.since_s = self._alive_since_s = self._began_s = None
         self.shown_anew = self.as_at_rest = False
         self._refreshed_in_a_row = 0
@@ -121,8 +127,9 @@ class StillRun:
     def begins(self, *, new_cells: int, shown_anew: bool, noise_counts: bool) -> None:
         """The picture has come to stand still: what is known of it."""
         self.new_cells, self.shown_anew = new_cells, shown_anew
-        grain = median(change.grain for change in self._moved) if self._moved else 0.0
-        noise_ended = noise_counts and grain >= MOST_GRAIN
+        moved = self._moved or (UNCHANGED,)
+        self.moved_as_a_whole = median(change.wide for change in moved) >= WIDE_SHARE
+        noise_ended = noise_counts and median(change.grain for change in moved) >= MOST_GRAIN
         self.as_at_rest = new_cells < LEAST_NEW_CELLS and not noise_ended
 
     def advance(self, before_s: float, now_s: float, change: Change) -> None:
@@ -131,10 +138,7 @@ class StillRun:
         self._began_s = before_s if self._began_s is None else self._began_s
         if change.still:
             self._alive_since_s = None
-            if self.since_s is None:
-                self.since_s = before_s
-                wide = median(change.wide for change in self._moved) if self._moved else 0.0
-                self.moved_as_a_whole = wide >= WIDE_SHARE
+            self.since_s = before_s if self.since_s is None else self.since_s
             return
         if self.since_s is None:
             self._moved.append(change)
@@ -185,11 +189,11 @@ class PictureHistory:
             last_s = self.glimpses[-1].at_s if self.glimpses else None
             if last_s is not None and frame.media_s < last_s + COMPARED_S:
                 continue
-            change = inside = None
+            change = within = None
             if self._newest and last_s is not None and frame.media_s - last_s <= self._gap_s:
                 change = change_between(self._newest, look)
-                inside = change_inside(self._newest, look)
-            glimpse = Glimpse(frame.media_s, look.thumb, look.black, look.slate, change, inside)
+                within = change_inside(self._newest, look)
+            glimpse = Glimpse(frame.media_s, look.thumb, look.black, look.slate, change, within)
             self._append(glimpse, look)
             self._newest = look
 
@@ -212,8 +216,8 @@ class PictureHistory:
             self._advance(runs, last_s, look)
         self._rested.add(glimpse.at_s, look.cells)
         quiet = glimpse.slate and (glimpse.change is None or not glimpse.change.lively)
-        self.black_since_s = _since(self.black_since_s, glimpse.at_s, lasts=glimpse.black)
-        self.slate_since_s = _since(self.slate_since_s, glimpse.at_s, lasts=quiet)
+        self.black_since_s = lasting_since(self.black_since_s, glimpse.at_s, lasts=glimpse.black)
+        self.slate_since_s = lasting_since(self.slate_since_s, glimpse.at_s, lasts=quiet)
 
     def _advance(self, runs: Sequence[tuple[StillRun, Change]], last_s: float, look: Look) -> None:
         """Take the changes since `last_s` into the runs of stillness.
@@ -237,29 +241,24 @@ class PictureHistory:
                 )
 
     def _turned(self) -> bool:
-        """Whether the newest picture was put up, by a cut or a fade, and has not moved since.
+        """Whether the newest picture, like the one before, was put up, by a cut or a fade.
 
-        While a codec works a new picture out, it changes, but no more than a keyframe may.
+        It has not moved since: while a codec works a new picture out, that changes, but no more
+        than a keyframe may.
         """
-        newest, now_s = self.glimpses[-1], self.glimpses[-2].at_s
+        newest, still_s = self.glimpses[-1], self.glimpses[-2].at_s
         changes = [(one.at_s, one.inside) for one in self.glimpses if one.inside]
-        settled = [change.spread for at_s, change in changes if at_s < now_s - SETTLED_S][-20:]
+        settled = [change.spread for at_s, change in changes if at_s < still_s - SETTLED_S]
         enough = len(settled) >= LEAST_USUAL
-        usual = settled if enough else [change.spread for _, change in changes]
+        usual = settled[-MOST_USUAL:] if enough else [change.spread for _, change in changes]
         turn = max(TURN_SPREAD, TURN_TIMES * float(np.median(usual)))
-        recent = [one for one in changes if one[0] >= now_s - SETTLED_S]
+        recent = [one for one in changes if one[0] >= still_s - SETTLED_S]
         turned_s = max((at_s for at_s, change in recent if change.spread >= turn), default=None)
         if turned_s is None:
             return False
-        since = [change for at_s, change in recent if turned_s < at_s <= now_s - TURN_S]
-        if any(change.peak > REFRESH_PEAK for change in since):
+        after = [change for at_s, change in recent if turned_s < at_s <= still_s - TURN_S]
+        if any(change.peak > REFRESH_PEAK for change in after):
             return False
         before = (one for one in reversed(self.glimpses) if one.at_s < turned_s - TURN_S)
         old = next(before, None)
         return old is not None and likeness(old.thumb, newest.thumb) < TURN_LIKENESS
-
-
-def _since(since_s: float | None, now_s: float, *, lasts: bool) -> float | None:
-    if not lasts:
-        return None
-    return now_s if since_s is None else since_s

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Grey = NDArray[np.uint8]
+"""(rows, columns): brightness, 0..255."""
 Thumb = NDArray[np.float32]
+"""The same, much smaller and not rounded."""
 
 FINE_WIDTH_PX = 320
 """Width at which single pixels are compared: fine enough to see sensor noise."""
@@ -54,8 +55,12 @@ MARGIN = 0.2
 """Share of the height, above and below, in which clocks, tickers and marks are drawn."""
 DARK_LEVEL = 24
 DARK_SHARE = 0.97
+"""A picture is dark when such a share of its cells is darker than that, of 255."""
 FLAT_LEVELS = 3.0
+"""What deviates no further, in levels, is one colour but for the codec."""
 BARS_SATURATION = 60.0
+"""In levels, between the strongest and the weakest of red, green and blue: half of a test pattern
+is more colourful than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +109,15 @@ class Change:
     @property
     def beneath(self) -> Change:
         """What is left of it beneath the noise."""
-        return Change(0.0, 0.0, 0.0) if self.noise else self
+        return UNCHANGED if self.noise else self
 
     @property
     def lively(self) -> bool:
+        """More than a codec does by itself: something moved, or the picture is another."""
         return not self.still and not self.refreshed
+
+
+UNCHANGED = Change(0.0, 0.0, 0.0)
 
 
 def look_at(image_rgb: NDArray[np.uint8]) -> Look:
@@ -136,29 +145,29 @@ def change_between(before: Look, after: Look) -> Change | None:
     """How much changed besides the light; `None` when the pictures differ in size."""
     if before.fine.shape != after.fine.shape:
         return None
-    before_fine, before_cells = _lit_as(before, after)
-    moved = cv2.absdiff(before_fine, after.fine) >= TOUCHED_LEVELS
-    return _change(moved, cv2.absdiff(before_cells, after.cells))
+    return _change(_lit_as(before, after), after)
 
 
 def change_inside(before: Look, after: Look) -> Change | None:
     """The same without the upper and the lower margin, where things are drawn onto pictures."""
     if before.fine.shape != after.fine.shape:
         return None
-    fine, cells = (inside(each.shape[0]) for each in (after.fine, after.cells))
-    parts = [
-        replace(look, fine=look.fine[fine], cells=look.cells[cells]) for look in (before, after)
-    ]
-    before_fine, before_cells = _lit_as(*parts)
-    moved = cv2.absdiff(before_fine, parts[1].fine) >= TOUCHED_LEVELS
-    change = _change(moved, cv2.absdiff(before_cells, parts[1].cells))
-    change = replace(change, noise=is_noise(before_cells, parts[1].cells))
+    after = _without_margins(after)
+    before = _lit_as(_without_margins(before), after)
+    change = _change(before, after)
     spill = change.touched <= SPILL_TOUCHED and change.spread <= SPILL_SPREAD
-    return Change(0.0, 0.0, 0.0) if spill and change.peak <= REFRESH_PEAK else change
+    if spill and change.peak <= REFRESH_PEAK:
+        return UNCHANGED
+    return replace(change, noise=is_noise(before.cells, after.cells))
 
 
-def _lit_as(before: Look, after: Look) -> tuple[Grey, Grey]:
-    """The picture before, fine and in cells, in the light and haze of the one after.
+def _without_margins(look: Look) -> Look:
+    fine, cells = (inside(each.shape[0]) for each in (look.fine, look.cells))
+    return replace(look, fine=look.fine[fine], cells=look.cells[cells])
+
+
+def _lit_as(before: Look, after: Look) -> Look:
+    """The picture before, in the light and haze of the one after.
 
     Clouds, a lamp and the camera's own exposure change all of a picture by one gain and one
     offset: that is neither movement nor life. What is explained no better so is left as it is.
@@ -166,16 +175,17 @@ def _lit_as(before: Look, after: Look) -> tuple[Grey, Grey]:
     old, new = before.cells.astype(np.float32), after.cells.astype(np.float32)
     apart = float(np.abs(new - old).mean())
     if apart < LIGHT_SPREAD:
-        return before.fine, before.cells
+        return before
     old_mean, new_mean = float(old.mean()), float(new.mean())
     old -= old_mean
     power = float(np.vdot(old, old))
     gain = float(np.vdot(old, new - new_mean)) / power if power > 0 else 1.0
     left = float(np.abs(new - new_mean - gain * old).mean())
     if not 1 / MOST_LIGHT <= gain <= MOST_LIGHT or left > (1 - LIGHT_LEAST_SHARE) * apart:
-        return before.fine, before.cells
+        return before
     offset = new_mean - gain * old_mean
-    return _relit(before.fine, gain, offset), _relit(before.cells, gain, offset)
+    fine, cells = (_relit(each, gain, offset) for each in (before.fine, before.cells))
+    return replace(before, fine=fine, cells=cells)
 
 
 def _relit(grey: Grey, gain: float, offset: float) -> Grey:
@@ -189,7 +199,9 @@ def inside(rows: int) -> slice:
     return slice(margin, rows - margin)
 
 
-def _change(moved: NDArray[np.bool_], cells: NDArray[Any]) -> Change:
+def _change(before: Look, after: Look) -> Change:
+    moved = cv2.absdiff(before.fine, after.fine) >= TOUCHED_LEVELS
+    cells = cv2.absdiff(before.cells, after.cells)
     touched = float(np.count_nonzero(moved) / moved.size)
     wide = float(np.count_nonzero(cells >= MOVED_LEVELS) / cells.size)
     return Change(touched, peak=float(cells.max()), spread=float(cells.mean()), wide=wide)

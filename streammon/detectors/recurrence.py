@@ -29,6 +29,7 @@ from streammon.detectors.picture_signals import Thumb, inside
 
 RECENT = (24, 20, 16, 12, 10, 8)
 """How many of the newest pictures must have been there before; the most that hold count."""
+LEAST_MOMENTS = RECENT[-1] + 4
 ASKED_EVERY_S = 0.5
 """Pictures closer together are remembered, so that the lines are short, but not asked about."""
 MOST_STEP_S = 1.05
@@ -44,9 +45,11 @@ than so many steps, as at a cut, count as so many."""
 MOVES_LEVELS = 0.25
 """A smaller step is no movement: such a picture tells nothing."""
 LEAST_MOVING, LEAST_MOVING_PICTURES = 0.4, 5
+"""Of the newest pictures at least such a share moves, and so many; only those are held against."""
 LEAST_SHARE = 0.7
+"""At the lag of a replay such a share of them was there before."""
 NEARLY, PEAK = 0.1, 4
-"""Of shares of pictures that were there before; and columns of a peak."""
+"""Lags whose shares differ by no more are as good; and how many lags a peak is wide."""
 MOVED_BEFORE = 0.3
 """What moved before a replay began moved at least by such a share of what moves since."""
 BESIDE_S, BESIDE_SHARE = 0.75, 0.3
@@ -94,7 +97,7 @@ def recurrence_in(moments: Sequence[Moment], *, shortest_s: float) -> Recurrence
     where nothing is found with them, and for what began in sight: of a swing that reaches into
     them a part is left, which pauses and is uneven.
     """
-    if len(moments) < RECENT[-1] + 4:
+    if len(moments) < LEAST_MOMENTS or moments[-1].at_s - moments[0].at_s <= shortest_s:
         return None
     times = np.array([moment.at_s for moment in moments])
     if float(np.median(np.diff(times))) > MOST_STEP_S:

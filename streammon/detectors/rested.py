@@ -33,7 +33,7 @@ class RestedCells:
         self._before: NDArray[np.uint64] = np.zeros(0, np.uint64)
 
     def add(self, at_s: float, cells: Grey) -> None:
-        """Take the next picture, in cells; all of one stream are of one size."""
+        """Take the next picture, later than all before; `cells` are always of one shape."""
         if self._level is None:
             self._level, self._since_s = cells, np.full(cells.shape, at_s)
             self._rested = np.zeros(cells.shape, np.uint64)
@@ -59,4 +59,5 @@ class RestedCells:
 
 
 def _bit(cells: Grey) -> NDArray[np.uint64]:
+    """For each cell a set, of 64, that holds its level alone."""
     return np.asarray(np.uint64(1) << (cells >> 2).astype(np.uint64), np.uint64)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from streammon.core.types import AudioChunk
 from streammon.detectors.finding import Finding, grown
 from streammon.detectors.sound_signals import SoundLook, listen
+from streammon.detectors.stream_memory import lasting_since
 
 HEARD_S = 3.0
+"""With less sound before it, silence may be a microphone that was never on."""
 MOST_SILENT, MOST_SILENT_IF_NEVER_HEARD, MOST_STUCK = 0.9, 0.1, 0.97
 
 
@@ -33,7 +35,7 @@ class SoundHistory:
 
     @property
     def heard(self) -> bool:
-        """Whether there was sound for three seconds in all since the epoch began."""
+        """Whether there was sound for `HEARD_S` in all since the epoch began."""
         return self._heard_s >= HEARD_S
 
     @property
@@ -51,8 +53,8 @@ class SoundHistory:
         self._end_s = end_s
         look = self.look = listen(chunk.pcm, chunk.rate_hz)
         self._heard_s += new_s if look.heard and not look.stuck else 0.0
-        self.empty_since_s = _since(self.empty_since_s, start_s, lasts=look.empty)
-        self.stuck_since_s = _since(self.stuck_since_s, start_s, lasts=look.stuck)
+        self.empty_since_s = lasting_since(self.empty_since_s, start_s, lasts=look.empty)
+        self.stuck_since_s = lasting_since(self.stuck_since_s, start_s, lasts=look.stuck)
 
 
 def sound_findings(history: SoundHistory, times: SoundTimes) -> list[Finding]:
@@ -74,9 +76,3 @@ def sound_findings(history: SoundHistory, times: SoundTimes) -> list[Finding]:
             Finding("stuck", confidence, {"for_s": round(lasted_s, 2), "buffer_s": repeated})
         )
     return found
-
-
-def _since(since_s: float | None, start_s: float, *, lasts: bool) -> float | None:
-    if not lasts:
-        return None
-    return start_s if since_s is None else since_s

@@ -15,28 +15,37 @@ SOUND_RMS = 10 ** (-50 / 20)
 LOUD_RMS = 10 ** (-45 / 20)
 """Below this a hum is the hum of a quiet room."""
 CONSTANT_SPREAD = 1e-5
+"""Sound that deviates no further from its mean is one value."""
 SHORTEST_REPEAT_S, LONGEST_REPEAT_S = 0.005, 0.35
 """Buffers of players and of jitter buffers. Music repeats, too, but at its beat, more slowly."""
 SAME_BUFFER = 0.985
 """Correlation of a repeated buffer with itself, in its worst quarter."""
 QUARTERS = 4
 PROBE_S = 0.5
+"""So much of the end is held against what came before, to find the buffer's length."""
 SAME_PEAK = 0.002
+"""Correlations that differ by no more are as good."""
 
 
 @dataclass(frozen=True, slots=True)
 class SoundLook:
-    rms: float
+    """What a stretch of sound is like."""
+
     empty: bool
+    """Digital silence, or what a codec leaves of it."""
     heard: bool
     """Loud enough to be sound."""
     stuck: bool
+    """One value, or one short buffer again and again."""
     repeat_s: float | None
-    """Length of the buffer that is repeated; `None` for a constant value or no repetition."""
+    """How long the repeated buffer is, in seconds; `None` for one value or no repetition."""
 
 
 def listen(pcm: NDArray[np.float32], rate_hz: int) -> SoundLook:
-    """Reduce a stretch of at least half a second of finite mono sound."""
+    """Reduce a stretch of finite mono sound, (samples,) in -1..1.
+
+    In less than about a second no repeated buffer is found.
+    """
     rms = float(np.sqrt(np.mean(np.square(pcm, dtype=np.float64))))
     empty = float(np.abs(pcm).max()) < EMPTY_PEAK
     constant = not empty and float(pcm.std(dtype=np.float64)) < CONSTANT_SPREAD
@@ -44,7 +53,7 @@ def listen(pcm: NDArray[np.float32], rate_hz: int) -> SoundLook:
     if rms >= LOUD_RMS and not constant:
         repeat_s = repeated_buffer_s(pcm, rate_hz)
     stuck = constant or repeat_s is not None
-    return SoundLook(rms, empty, heard=rms >= SOUND_RMS, stuck=stuck, repeat_s=repeat_s)
+    return SoundLook(empty, heard=rms >= SOUND_RMS, stuck=stuck, repeat_s=repeat_s)
 
 
 def repeated_buffer_s(pcm: NDArray[np.float32], rate_hz: int) -> float | None:

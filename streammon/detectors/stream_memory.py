@@ -11,6 +11,16 @@ from streammon.core.types import StreamId, Window
 T = TypeVar("T")
 
 
+def lasting_since(since_s: float | None, now_s: float, *, lasts: bool) -> float | None:
+    """When the state that `lasts` at `now_s` began, in seconds; `None` where it does not last.
+
+    `since_s` is what this said the time before.
+    """
+    if not lasts:
+        return None
+    return now_s if since_s is None else since_s
+
+
 class StreamMemory(Generic[T]):
     """One `T` per (stream, participant), made anew for each epoch.
 

@@ -155,6 +155,12 @@ def test_a_replayed_loop_is_found_though_samples_fall_elsewhere_each_round(
     assert abs(found_s - rounds * lag_s) < 0.3, "the lag is a multiple of the loop's length"
 
 
+def test_where_only_long_loops_are_asked_for_a_young_stream_is_judged_all_the_same() -> None:
+    results = watched(scenes.traffic, 12.0, loop_shortest_s=30.0)
+    assert all(result.abstained is None for result in results[1:])
+    assert most(results) < LIKELY
+
+
 @pytest.mark.parametrize(
     ("scene", "noise"),
     [
@@ -325,6 +331,16 @@ def test_sound_that_is_not_numbers_is_not_judged(bad: float) -> None:
     pcm[100] = bad
     results = judged(chunks(pcm, chunk_s=2.0) + chunks(noise(0.0)))
     assert [result.abstained for result in results] == ["the sound has values that are not numbers"]
+
+
+def test_sound_that_is_not_judged_ends_no_silence() -> None:
+    quiet = chunks(np.concatenate([noise(6.0), zero(12.0)]), chunk_s=2.0)
+    broken = chunks(np.full(2 * RATE_HZ, np.nan, np.float32), chunk_s=2.0)[0]
+    unheard = replace(broken, media_s=quiet[6].media_s)
+    results = judged([*quiet[:6], unheard, *quiet[7:]])
+    assert None in [result.confidence for result in results]
+    assert results[-1].details == judged(quiet)[-1].details
+    assert results[-1].details["for_s"] == 11.0
 
 
 def test_less_than_half_a_second_of_sound_is_not_judged() -> None:

@@ -208,6 +208,13 @@ def test_pictures_too_few_or_too_far_apart_are_not_searched() -> None:
     assert search(glimpses(replayed(24.0, 6.0), 60, step_s=2.0)) is None
 
 
+def test_loops_that_are_longer_than_what_is_remembered_are_not_searched() -> None:
+    seen = glimpses(replayed(24.0, 6.0), 120)
+    assert search(seen) is not None
+    for shortest_s in (59.5, 60.0, 100.0):
+        assert recurrence_in(seen, shortest_s=shortest_s) is None
+
+
 def test_a_hole_in_the_middle_does_no_harm() -> None:
     seen = glimpses(replayed(24.0, 6.0), 120)
     found = search(seen[:20] + seen[40:])

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from streammon.core.types import StreamId, Window
-from streammon.detectors.stream_memory import StreamMemory
+from streammon.detectors.stream_memory import StreamMemory, lasting_since
 from tests.fakes import a_window
 
 
@@ -35,3 +35,11 @@ def test_the_longest_unused_goes_first() -> None:
     assert len(memory) == 2
     assert memory.of(window("a")) == ["a", "a"]
     assert memory.of(window("b")) == []
+
+
+def test_a_state_has_lasted_since_it_began_and_begins_anew_once_it_ended() -> None:
+    since_s, said = None, []
+    for now_s, lasts in enumerate((False, True, True, False, True)):
+        since_s = lasting_since(since_s, now_s, lasts=lasts)
+        said.append(since_s)
+    assert said == [None, 1, 1, None, 4]
