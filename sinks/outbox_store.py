@@ -30,6 +30,7 @@ from filelock import FileLock, Timeout
 from streammon.core.errors import Permanent, Retryable
 from streammon.core.ports import StoredAlert
 from streammon.core.types import StreamId
+from streammon.sinks.outbox_acknowledged import TABLE, AcknowledgedRows
 from streammon.sinks.outbox_letters import Letters, prepare
 
 log = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ class OutboxStore:
         self._db = sqlite3.connect(
             path, isolation_level=None, timeout=BUSY_S, check_same_thread=False
         )
-        self.letters = Letters(self._db)
+        self.letters, self.acknowledged = Letters(self._db), AcknowledgedRows(self._db)
         try:
             self._prepare(path, power_safe)
         except sqlite3.OperationalError as error:
@@ -313,7 +314,7 @@ def _open(db: sqlite3.Connection, path: Path | str, power_safe: bool) -> None:
     if tables and owner != APPLICATION_ID:
         raise Permanent(f"{path} is another program's database: give this one a file of its own")
     mark = f"PRAGMA application_id = {APPLICATION_ID};"
-    db.executescript(f"BEGIN IMMEDIATE; {mark} {_TABLES} COMMIT;")
+    db.executescript(f"BEGIN IMMEDIATE; {mark} {_TABLES} {TABLE} COMMIT;")
 
 
 def _refusal(path: Path | str, error: sqlite3.OperationalError) -> Permanent | Retryable:

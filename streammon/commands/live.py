@@ -24,6 +24,7 @@ from streammon.pipelines import building
 from streammon.pipelines.building import Parts
 from streammon.pipelines.detect import Panel
 from streammon.pipelines.monitor import Monitor
+from streammon.server.acknowledging import Acknowledging
 from streammon.server.app import build_app
 from streammon.server.call_guard import CallGuard
 from streammon.server.challenging import Challenges
@@ -168,7 +169,14 @@ async def _monitor(
         )
         if config.server.enabled:
             wall_served = _served(
-                config, parts, monitor, hub=hub, metrics=metrics, clock=clock, announce=announce
+                config,
+                parts,
+                monitor,
+                hub=hub,
+                metrics=metrics,
+                clock=clock,
+                acknowledging=Acknowledging(outbox, monitor.status),
+                announce=announce,
             )
             await stack.enter_async_context(wall_served)
         yield monitor
@@ -195,9 +203,11 @@ async def _served(
     hub: Hub,
     metrics: Metrics,
     clock: MonotonicClock,
+    acknowledging: Acknowledging,
     announce: Callable[[str], None],
 ) -> AsyncIterator[None]:
     """The wall of a monitor and all that is asked beside it, up and announced."""
+    await acknowledging.load()
     async with AsyncExitStack() as stack:
         detecting = watching = None
         if config.server.detect:
@@ -217,6 +227,7 @@ async def _served(
             calls=CallGuard(config, parts.entrances),
             chats=ChatIngest(parts.sources, token=config.server.token),
             moderating=moderating,
+            acknowledging=acknowledging,
         )
         url = await stack.enter_async_context(serving(app, config.server))
         announce(url)

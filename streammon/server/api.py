@@ -12,6 +12,11 @@ from streammon import __version__
 from streammon.core.clock import MonotonicClock
 from streammon.core.types import HealthState, Modality, StreamId
 from streammon.pipelines.view import MonitorView, StreamView
+from streammon.server.acknowledging import (
+    AcknowledgedOut,
+    Acknowledging,
+    build_acknowledge_route,
+)
 from streammon.server.auth import bearer_allowed
 from streammon.sinks.websocket import Hub
 from streammon.sinks.wire import WallClock, to_wire
@@ -76,6 +81,9 @@ class IncidentsOut(BaseModel):
     incidents: list[dict[str, Any]] = Field(
         description="The newest alert of each open incident, as the WebSocket sends alerts."
     )
+    acknowledged: list[AcknowledgedOut] | None = Field(
+        description="What somebody has seen, the newest first; null where nobody can say so."
+    )
 
 
 class SnapshotsOut(BaseModel):
@@ -99,13 +107,16 @@ def build_routes(
     token: SecretStr | None,
     *,
     live: bool = False,
+    acknowledging: Acknowledging | None = None,
 ) -> APIRouter:
     """Every route that gives data rather than pages; `live`: streams can be watched at `/whep`."""
     router = APIRouter()
     _add_probes(router, view, token)
     _add_metrics(router, hub, metrics)
     _add_streams(router, view, live=live)
-    _add_incidents(router, view)
+    _add_incidents(router, view, acknowledging)
+    if acknowledging is not None:
+        router.include_router(build_acknowledge_route(acknowledging, token))
     return router
 
 
@@ -180,12 +191,19 @@ def _add_streams(router: APIRouter, view: MonitorView, *, live: bool) -> None:
         return Response(cut.data, headers={"Content-Type": cut.media_type, **covers})
 
 
-def _add_incidents(router: APIRouter, view: MonitorView) -> None:
+def _add_incidents(
+    router: APIRouter, view: MonitorView, acknowledging: Acknowledging | None
+) -> None:
     wall = WallClock(MonotonicClock())
 
-    @router.get("/api/incidents", summary="The incidents that are open now.")
+    @router.get(
+        "/api/incidents", summary="The incidents that are open now, and who has seen which."
+    )
     async def incidents() -> IncidentsOut:
-        return IncidentsOut(incidents=[to_wire(one, wall=wall) for one in view.open_incidents()])
+        return IncidentsOut(
+            incidents=[to_wire(one, wall=wall) for one in view.open_incidents()],
+            acknowledged=None if acknowledging is None else acknowledging.newest(),
+        )
 
     @router.get(
         "/api/snapshots", summary=f"Which of up to {MOST_SNAPSHOTS} incidents have a picture."

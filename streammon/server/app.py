@@ -12,6 +12,7 @@ from starlette.routing import WebSocketRoute
 from streammon import __version__
 from streammon.config import ServerConfig
 from streammon.pipelines.view import MonitorView
+from streammon.server.acknowledging import Acknowledging
 from streammon.server.answers import refuse_what_does_not_fit
 from streammon.server.api import build_routes
 from streammon.server.call_guard import CallGuard, build_guard_routes
@@ -52,27 +53,24 @@ def build_app(
     calls: CallGuard | None = None,
     moderating: FindDesk | None = None,
     chats: ChatIngest | None = None,
+    acknowledging: Acknowledging | None = None,
 ) -> FastAPI:
     """The ASGI application for `serving`; it asks `view` and holds no state of its own.
 
     With `detecting`, content is judged at `/detect`; with `publishing`, streams are taken at
     `/whip`; with `watching`, they are shown live at `/whep`; with `challenges`, callers are
     verified at `/challenge`; with `calls`, a person watches one at `/guard`; with `moderating`,
-    moderators look and decide at `/moderation`; with `chats`, chat is pushed to `/ingest/chat`.
+    moderators look and decide at `/moderation`; with `chats`, chat is pushed to `/ingest/chat`;
+    with `acknowledging`, people say which incidents they have seen.
     """
-    app = FastAPI(
-        title="streammon",
-        version=__version__,
-        description=_ABOUT,
-        docs_url=None,  # FastAPI's pages come from a CDN; ours is in the wall's folder
-        redoc_url=None,
-    )
+    app = _bare_app()
     sockets = Sockets(hub, token=settings.token)
     app.state.sockets = sockets
     app.add_middleware(Guard, token=settings.token)
     refuse_what_does_not_fit(app)
     live = watching is not None and watching.ready
-    app.include_router(build_routes(view, hub, metrics, settings.token, live=live))
+    data = build_routes(view, hub, metrics, settings.token, live=live, acknowledging=acknowledging)
+    app.include_router(data)
     if detecting is not None:
         app.include_router(build_detect_routes(detecting, settings.token))
         app.include_router(build_comment_routes(detecting, settings.token))
@@ -89,6 +87,16 @@ def build_app(
     app.router.routes.append(WebSocketRoute("/ws", sockets.serve, name="events"))
     _add_pages(app)
     return app
+
+
+def _bare_app() -> FastAPI:
+    return FastAPI(
+        title="streammon",
+        version=__version__,
+        description=_ABOUT,
+        docs_url=None,  # FastAPI's pages come from a CDN; ours is in the wall's folder
+        redoc_url=None,
+    )
 
 
 def _add_pages(app: FastAPI) -> None:

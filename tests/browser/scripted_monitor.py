@@ -34,6 +34,7 @@ from streammon.core.types import (
 )
 from streammon.overlay.encode import encode_jpeg
 from streammon.pipelines.view import StreamView
+from streammon.server.acknowledging import Acknowledging
 from streammon.server.app import build_app
 from streammon.server.serve import serving
 from streammon.sinks.outbox import MEMORY, NewAlert, Outbox
@@ -339,7 +340,9 @@ async def played(
     secret = None if token is None else SecretStr(token)
     settings = ServerConfig(port=port, token=secret)
     async with monitor:
-        app = build_app(monitor, monitor.hub, Metrics(), settings)
+        acknowledging = Acknowledging(monitor.outbox, monitor)
+        await acknowledging.load()
+        app = build_app(monitor, monitor.hub, Metrics(), settings, acknowledging=acknowledging)
         async with serving(app, settings) as url, asyncio.TaskGroup() as group:
             playing = group.create_task(monitor.play())
             yield url

@@ -1,4 +1,5 @@
-// What must not be missed: the banner, the title of the page, and words for screen readers.
+// What must not be missed, until somebody has acknowledged it: the banner, the title of the page,
+// and words for screen readers.
 
 import { byId, setAttribute, setHidden, setIcon, setText } from "./dom.js";
 import { plural, words } from "./format.js";
@@ -30,7 +31,7 @@ export class Alarm {
   }
 
   draw() {
-    const open = this.book.open();
+    const open = this.book.open().filter((incident) => this.book.standing(incident).waits);
     const [worst] = open;
     this.worst = worst ?? null;
     document.title = open.length > 0 ? `(${open.length}) ${this.monitor}` : this.monitor;

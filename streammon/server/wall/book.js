@@ -14,6 +14,7 @@ export class IncidentBook {
     this.helloSeq = 0;
     this.firstSeq = null; // alerts up to this one were told before the page was opened
     this.session = null;
+    this.acknowledged = null; // id -> { by, time, severity }; null: nobody can say so here
     this.changed = false; // set with every change, cleared by who drew it
   }
 
@@ -97,6 +98,28 @@ export class IncidentBook {
     if (state === "closed") return "closed";
     if (!before) return "opened";
     return risen ? "risen" : state;
+  }
+
+  /** What somebody has seen, as the monitor has it; null or undefined: nobody can say so there. */
+  takeAcknowledged(list) {
+    if (!list) return;
+    this.acknowledged ??= new Map();
+    for (const word of list) {
+      const known = this.acknowledged.get(word.incident_id);
+      if (known?.time === word.time || RANK[known?.severity] > RANK[word.severity]) continue;
+      this.acknowledged.set(word.incident_id, word);
+      this.changed = true;
+    }
+    while (this.acknowledged.size > 2 * MOST_INCIDENTS) {
+      this.acknowledged.delete(this.acknowledged.keys().next().value);
+    }
+  }
+
+  /** Whether it can be acknowledged, who has, and whether it waits: nobody has, or it is worse since. */
+  standing(incident) {
+    const word = this.acknowledged?.get(incident.id);
+    const waits = !word || RANK[incident.severity] > RANK[word.severity];
+    return { possible: this.acknowledged !== null, word, waits };
   }
 
   /** Newest first. */

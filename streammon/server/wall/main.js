@@ -141,6 +141,7 @@ async function refresh() {
   const before = [...store.streams.keys()].join("\n");
   store.takeStreams(streams.streams, askedAt);
   store.takeStatus(state, askedAt);
+  store.book.takeAcknowledged(incidents.acknowledged);
   if ([...store.streams.keys()].join("\n") !== before) {
     arrange();
     focus.check();
@@ -153,7 +154,7 @@ async function poll() {
   const askedAt = performance.now();
   try {
     const openIds = new Set((await refresh()).map(({ incident_id }) => incident_id));
-    if (store.book.reconcile(openIds, askedAt)) drawIncidents();
+    if (store.book.reconcile(openIds, askedAt) || store.book.changed) drawIncidents();
   } catch {
     return; // the connection tells when the server is gone
   }
