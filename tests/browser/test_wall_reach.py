@@ -319,7 +319,9 @@ async def test_a_token_in_the_address_is_taken_and_removed_from_there() -> None:
 
 async def test_the_page_of_the_interface_lists_every_path_without_a_cdn() -> None:
     async with played(a_monitor()) as url, wall(f"{url}docs") as opened:
-        await opened.page.get_by_role("heading", name="/api/incidents/{incident_id}").wait_for()
+        await opened.page.get_by_role(
+            "heading", name="/api/incidents/{incident_id}/snapshot.jpg"
+        ).wait_for()
         told = await opened.page.locator("main").inner_text()
         for part in ("/metrics", "/api/streams/{stream}/clip", "start_s", "HealthOut", "/ws"):
             assert part in told
@@ -328,7 +330,9 @@ async def test_the_page_of_the_interface_lists_every_path_without_a_cdn() -> Non
 
 async def test_the_page_of_the_interface_is_read_on_a_phone() -> None:
     async with played(a_monitor()) as url, wall(f"{url}docs", width=360, height=740) as opened:
-        await opened.page.get_by_role("heading", name="/api/incidents/{incident_id}").wait_for()
+        await opened.page.get_by_role(
+            "heading", name="/api/incidents/{incident_id}/snapshot.jpg"
+        ).wait_for()
         widths: list[float] = await opened.page.locator("td:not(:empty)").evaluate_all(
             "cells => cells.map((cell) => cell.getBoundingClientRect().width)"
         )

@@ -45,7 +45,7 @@ class Row {
     setText(this.why, incident.why);
     setAttribute(this.element, "data-acknowledged", String(possible && !waits));
     setHidden(this.button, !possible || !waits);
-    setText(this.seen, this.problem || sentence(word, waits));
+    setText(this.seen, (waits && this.problem) || sentence(word, waits));
     if (url && this.picture.getAttribute("src") !== url) {
       this.picture.src = url;
       this.picture.alt = `Picture when ${words(incident.kind)} opened on ${incident.stream}`;
