@@ -23,7 +23,7 @@ from training.voice_spoof import collect, corpora, sentences, speak
 from training.voice_spoof.clips import Clip, read_clips
 from training.voice_spoof.collect import recordings
 from training.voice_spoof.corpora import CORPORA, RECORDED, Corpus
-from training.voice_spoof.demos import DEMOS, PEOPLE
+from training.voice_spoof.demos import DEMOS, PEOPLE, SECOND, SECOND_PEOPLE
 from training.voice_spoof.equalise import PAUSE, RATE_HZ, clips_of, joined, speech_of
 from training.voice_spoof.folds import FOLDS
 from training.voice_spoof.nuisance import nuisances
@@ -163,6 +163,26 @@ def test_of_gcompris_each_language_is_taken_once_and_no_letters_are(
     assert taken == ([source] if source else [])
 
 
+def test_of_the_second_demos_no_clip_is_overwritten_and_no_system_is_of_the_first() -> None:
+    names = [(corpus.package, corpus.system) for corpus in SECOND]
+    assert len(names) == len(set(names))
+    assert not {name for _, name in names if name} & {corpus.system for corpus in DEMOS}
+
+
+@pytest.mark.parametrize(
+    ("demos", "source"), [([], "made"), (["--demos"], "first"), (["--demos", "second"], "second")]
+)
+def test_which_demos_are_collected_is_chosen(
+    demos: list[str], source: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    for name, it in (("CORPORA", "made"), ("DEMOS", "first"), ("SECOND", "second")):
+        monkeypatch.setattr(collect, name, (replace(HUMS, name=it),))
+    monkeypatch.setattr("sys.argv", ["collect", "--list", *demos])
+    collect.main()
+    assert capsys.readouterr().out == f"there/hums\t1\tCC0\t{source}\n"
+
+
 def test_rows_that_share_a_package_name_their_speakers_so_that_no_clip_is_overwritten() -> None:
     packages = [corpus.package for corpus in RECORDED]
     for corpus in RECORDED:
@@ -177,14 +197,15 @@ def test_which_files_are_taken_is_drawn_by_their_names(unpacked: Path) -> None:
 
 
 def test_every_source_has_a_licence_a_version_and_a_pattern_that_compiles() -> None:
-    for corpus in CORPORA + DEMOS:
+    for corpus in CORPORA + DEMOS + SECOND:
         assert re.compile(corpus.pattern)
         assert corpus.version
         assert re.match(r"(GPL|LGPL|BSD|MIT|Apache|CC0|CC-BY|public domain)", corpus.licence)
         assert "NC" not in corpus.licence
-    assert not {corpus.system for corpus in RECORDED + PEOPLE} - {""}
+    assert not {corpus.system for corpus in RECORDED + PEOPLE + SECOND_PEOPLE} - {""}
     assert all(corpus.system for corpus in corpora.SPOKEN)
     assert all(corpus.system for corpus in DEMOS if corpus not in PEOPLE)
+    assert all(corpus.system for corpus in SECOND if corpus not in SECOND_PEOPLE)
 
 
 @pytest.mark.parametrize(
@@ -199,10 +220,24 @@ def test_every_source_has_a_licence_a_version_and_a_pattern_that_compiles() -> N
         ("tortoise", "examples/various/a_poem/an_actor.mp3", False),
         ("wavenet", "audio/mixture_lj/0_checkpoint_step0_ema_target.wav", False),
         ("wavenet", "audio/mixture_lj/0_checkpoint_step0_ema_predicted.wav", True),
+        ("vits-pits", "docs/pits_samples/PITS(A+D)/PITS(A+D)0/p225/p225_363_mic1.wav", True),
+        ("vits-pits", "docs/pits_samples/PITS(A+D)/PITS(A+D)-2/p227/p227_400_mic1.wav", False),
+        ("vits-pits-higher", "PITS(D+Q)/PITS(D+Q)-4/s5/s5_398_mic1.wav", True),
+        ("vits-pits-lower", "PITS(D+Q)/PITS(D+Q)-4/s5/s5_398_mic1.wav", False),
+        ("vits-page-phaseaug", "docs/samples/vits/LJ001-0068/vits_noaug100.wav", True),
+        ("vits-page-phaseaug", "docs/samples/vits/LJ001-0068/vits_noaug10.wav", False),
+        ("vits-page-phaseaug", "docs/samples/vits/LJ001-0068/gt.wav", False),
+        (
+            "hifigan-page-forwardtacotron",
+            "docs/samples/sample02-ForwardTacotron-HifiGAN.wav.wav",
+            True,
+        ),
+        ("", "docs/samples/sample01-gt.wav", True),
+        ("", "docs/samples/sample01-hifigan.wav", False),
     ],
 )
 def test_of_demos_only_what_may_be_taken_is(system: str, path: str, taken: bool) -> None:
-    patterns = [corpus.pattern for corpus in DEMOS if corpus.system == system]
+    patterns = [corpus.pattern for corpus in DEMOS + SECOND if corpus.system == system]
     assert any(re.search(pattern, path) for pattern in patterns) == taken
 
 
@@ -213,7 +248,7 @@ def test_every_known_vocoder_is_held_out_in_one_fold(name: str) -> None:
 
 
 def test_every_system_and_corpus_is_held_out_in_one_fold() -> None:
-    for corpus in CORPORA + DEMOS:
+    for corpus in CORPORA + DEMOS + SECOND:
         folds = [
             name
             for name, fold in FOLDS.items()

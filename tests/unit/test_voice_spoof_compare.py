@@ -343,9 +343,14 @@ def test_what_teaches_the_network_alone_does_not_reach_the_head() -> None:
     for system, source, expected in (
         ("copy-hifigan-universal", one.source, False),
         ("copy-cargan", one.source, False),
+        ("copy-fargan", one.source, False),
+        ("copy-flow", "GCompris voices, fr", False),
+        ("copy-flow", one.source, True),
+        ("real", "GCompris voices, fr", True),
         ("hibari", "PyPI hibari-tts, everyday, self-made", False),
         ("hibari", "PyPI hibari-tts, self-made", True),
         ("copy-hifigan", one.source, True),
         ("real", "LibriSpeech, everyday", True),
     ):
-        assert learned(replace(one, system=system, source=source)) is expected
+        clip = replace(one, fake=system != "real", system=system, source=source)
+        assert learned(clip) is expected

@@ -15,6 +15,7 @@ from training.voice_spoof.augment import MASKED_BANDS, MASKED_FRAMES, Distortion
 from training.voice_spoof.calibration import platt
 from training.voice_spoof.clips import (
     CODECS,
+    OPUS,
     RATE_HZ,
     WINDOW,
     Sampler,
@@ -58,6 +59,7 @@ def test_a_network_is_fitted_and_the_same_each_time(manifest: Path, tmp_path: Pa
     training = with_codec_copies(
         read_clips(manifest, splits=["train"]), count=1, cache=tmp_path / "cache"
     )
+    assert all(len(clip.variants) == 2 for clip in training)  # and one through Opus
     model = fit(training, NETWORKS["cnn"], steps=3, batch=8, seed=1)
     again = fit(training, NETWORKS["cnn"], steps=3, batch=8, seed=1)
     for one, other in zip(model.parameters(), again.parameters(), strict=True):
@@ -78,7 +80,9 @@ def test_half_of_a_batch_is_pairs_that_share_their_distortion(manifest: Path) ->
     assert heard.isfinite().all()
 
 
-@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: f"{codec[0]}-{codec[2]}")
+@pytest.mark.parametrize(
+    "codec", sorted({*CODECS, *OPUS}), ids=lambda codec: "-".join(map(str, codec))
+)
 def test_codec_copies_are_in_place_and_alike(codec: tuple[str, str, int, int]) -> None:
     at = np.arange(RATE_HZ * 2) / RATE_HZ
     voice = sum(np.sin(2 * np.pi * 130 * k * at) / k for k in range(1, 20))

@@ -5,11 +5,17 @@ Everything is drawn per window and computed for the whole batch at once, on any 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 RATE_HZ = 16_000
+ROOM_TAPS = RATE_HZ // 2
+"""So long a room is heard."""
+MU = 255.0
+NEPERS_PER_DB = math.log(10.0) / 20
 MASKED_BANDS, MASKED_FRAMES = 16, 20
 """At most so many beside each other, of 96 and of 124, are hidden from a network that trains."""
 
@@ -25,10 +31,11 @@ class Distortion:
         """(n, samples) float32, about -26 dBFS -> the same shape; `shared` is (n,) of 0..n."""
         draws = int(shared.max()) + 1
         samples = self._pause(samples, draws, shared)
-        response = self._room(draws, samples.shape[1]) * self._colour(draws, samples.shape[1])
         length = samples.shape[1]
-        spectrum = torch.fft.rfft(samples, n=2 * length) * response[shared]
-        samples = torch.fft.irfft(spectrum, n=2 * length)[:, :length]
+        whole = length + ROOM_TAPS
+        response = self._room(draws, whole) * self._colour(draws, whole)
+        spectrum = torch.fft.rfft(samples, n=whole) * response[shared]
+        samples = torch.fft.irfft(spectrum, n=whole)[:, :length]
         samples = self._noise(samples, draws, shared)
         samples = self._band_limit(samples, draws, shared)
         samples = self._clip(samples, draws, shared)
@@ -53,22 +60,21 @@ class Distortion:
 
     def _room(self, draws: int, length: int) -> Tensor:
         """Spectrum of an impulse: direct sound and, often, an exponential tail of noise."""
-        taps = RATE_HZ // 2
-        at = torch.arange(taps, device=self.device) / RATE_HZ
+        at = torch.arange(ROOM_TAPS, device=self.device) / RATE_HZ
         decay_s = self._uniform(draws, 0.08, 0.5)[:, None]
-        noise = torch.randn(draws, taps, generator=self.random, device=self.device)
+        noise = torch.randn(draws, ROOM_TAPS, generator=self.random, device=self.device)
         tail = noise * torch.exp(-6.9 * at / decay_s) * (at > 0.002)
         tail = tail / tail.square().sum(dim=1, keepdim=True).sqrt()
         direct_to_tail_db = self._uniform(draws, 0.0, 18.0)
         wet = 10 ** (-direct_to_tail_db / 20) * self._often(draws, 0.4)
         impulse = tail * wet[:, None]
         impulse[:, 0] += 1.0
-        spectrum: Tensor = torch.fft.rfft(impulse, n=2 * length)
+        spectrum: Tensor = torch.fft.rfft(impulse, n=length)
         return spectrum
 
     def _colour(self, draws: int, length: int) -> Tensor:
         """A smooth gain over frequency: tilt, and a few slow ripples."""
-        octave = torch.linspace(0, 1, length + 1, device=self.device)
+        octave = torch.linspace(0, 1, length // 2 + 1, device=self.device)
         tilt_db = self._uniform(draws, -9.0, 9.0) * self._often(draws, 0.5)
         gain_db = tilt_db[:, None] * (octave - 0.25)
         for ripples in (1.0, 2.0, 3.5):
@@ -77,8 +83,7 @@ class Distortion:
             gain_db = gain_db + depth_db[:, None] * torch.sin(
                 6.283 * ripples * octave + phase[:, None]
             )
-        gain: Tensor = 10 ** (gain_db / 20)
-        return gain
+        return torch.exp(gain_db * NEPERS_PER_DB)
 
     def _noise(self, samples: Tensor, draws: int, shared: Tensor) -> Tensor:
         """White, coloured, or babble (other rows of the batch, mixed), at 10 to 45 dB."""
@@ -86,10 +91,14 @@ class Distortion:
         white = torch.randn(draws, length, generator=self.random, device=self.device)
         steps = torch.arange(1, length // 2 + 2, device=self.device, dtype=torch.float32)
         slope = self._uniform(draws, 0.0, 1.2) * self._often(draws, 0.7)
-        shape = (steps / steps[-1]) ** -slope[:, None]
-        noise = torch.fft.irfft(torch.fft.rfft(white) * shape.clamp(max=300.0), n=length)[shared]
-        babble = sum(samples.roll((3 * k + 1, 1601 * k), dims=(0, 1)) for k in range(1, 5))
-        noise = torch.where(self._often(draws, 0.15)[shared][:, None], babble, noise)
+        shape = torch.exp(-slope[:, None] * torch.log(steps / steps[-1]))
+        coloured: Tensor = torch.fft.irfft(torch.fft.rfft(white) * shape.clamp(max=300.0), n=length)
+        noise = coloured[shared]
+        babbled = self._often(draws, 0.15)[shared].nonzero()[:, 0]
+        noise[babbled] = sum(
+            samples[(babbled - 3 * k - 1) % len(samples)].roll(1601 * k, dims=1)
+            for k in range(1, 5)
+        )
         noise = noise / noise.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-6)
         ratio_db = self._uniform(draws, 10.0, 45.0)[shared]
         level = samples.square().mean(dim=1).sqrt() * 10 ** (-ratio_db / 20)
@@ -118,13 +127,13 @@ class Distortion:
 
     def _mu_law(self, samples: Tensor, draws: int, shared: Tensor) -> Tensor:
         """Eight-bit mu-law after a gain of -12 to +12 dB, one time in twelve."""
-        gain = 10 ** (self._uniform(draws, -12.0, 12.0) / 20)[shared][:, None]
-        loud = (samples * gain).clamp(-1.0, 1.0)
-        mu = 255.0
-        code = torch.sign(loud) * torch.log1p(mu * loud.abs()) / torch.log1p(torch.tensor(mu))
+        samples = samples * 10 ** (self._uniform(draws, -12.0, 12.0) / 20)[shared][:, None]
+        coded = self._often(draws, 1 / 12)[shared]
+        loud = samples[coded].clamp(-1.0, 1.0)
+        code = torch.sign(loud) * torch.log1p(MU * loud.abs()) / math.log1p(MU)
         code = torch.round(code * 127.0) / 127.0
-        coded = torch.sign(code) * (torch.exp(code.abs() * 5.545177444479562) - 1.0) / mu
-        return torch.where(self._often(draws, 1 / 12)[shared][:, None], coded, samples * gain)
+        samples[coded] = torch.sign(code) * torch.expm1(code.abs() * math.log1p(MU)) / MU
+        return samples
 
 
 class Masks:

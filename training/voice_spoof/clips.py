@@ -41,6 +41,14 @@ CODECS = (
     ("libopencore_amrnb", "amr", 8_000, 7_400),
     ("libopencore_amrnb", "amr", 8_000, 12_200),
 )
+OPUS = (
+    # what a call comes down to where the way is narrow; of all codecs this is the likeliest here
+    ("libopus", "ogg", 16_000, 12_000),
+    ("libopus", "ogg", 16_000, 16_000),
+    ("libopus", "ogg", 16_000, 20_000),
+    ("libopus", "ogg", 48_000, 16_000),
+    ("libopus", "ogg", 48_000, 24_000),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +109,7 @@ def manifest_of(data: Path) -> Path:
 
 
 def with_codec_copies(clips: Sequence[Clip], *, count: int, cache: Path) -> list[Clip]:
-    """Each clip with `count` copies through codecs; kept under `cache`.
+    """Each clip with `count` copies through codecs and one through Opus; kept under `cache`.
 
     The codecs are drawn by the clip's name, or its origin's: a pair goes through the same ones.
     """
@@ -109,12 +117,14 @@ def with_codec_copies(clips: Sequence[Clip], *, count: int, cache: Path) -> list
 
     def copied(clip: Clip) -> Clip:
         drawn = hashlib.sha256((clip.origin or clip.file).encode()).digest()
-        picks = np.random.default_rng(list(drawn[:8])).permutation(len(CODECS))[:count]
+        rng = np.random.default_rng(list(drawn[:8]))
+        picks = [CODECS[at] for at in rng.permutation(len(CODECS))[:count]]
+        picks.append(OPUS[int(rng.integers(len(OPUS)))])
         named = hashlib.sha256(clip.file.encode()).hexdigest()[:24]
-        stored = cache / f"{named}-{count}-of-{len(CODECS)}.npz"
+        stored = cache / f"{named}-{count}-of-{len(CODECS)}-and-opus.npz"
         if not stored.exists():
             partial = stored.with_suffix(f".{os.getpid()}.partial.npz")  # another may read here
-            np.savez(partial, *(through_codec(clip.pcm, CODECS[pick]) for pick in picks))
+            np.savez(partial, *(through_codec(clip.pcm, codec) for codec in picks))
             partial.replace(stored)
         with np.load(stored) as arrays:
             variants = tuple(arrays[name] for name in arrays.files)
@@ -166,10 +176,18 @@ class Sampler:
     """Draws batches of crops: half of each is pairs (a real clip, its own copy), half is balanced.
 
     The balanced half is half real, half fake; within each, a system (for reals: a source) is drawn
-    with weight n ** 0.5, so that one of n clips is drawn with weight n ** -0.5.
+    with weight n ** 0.5, so that one of n clips is drawn with weight n ** -0.5. With `engines` no
+    copy is in it: those are most of the fakes, and in the other half anyway.
     """
 
-    def __init__(self, clips: Sequence[Clip], *, batch: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        *,
+        batch: int,
+        rng: np.random.Generator,
+        engines: bool = False,
+    ) -> None:
         if batch % 8:
             raise ValueError(f"batch must be a multiple of 8, got {batch}")
         self.clips = list(clips)
@@ -183,7 +201,11 @@ class Sampler:
         ]
         self.pair_weights = self._weights([fake for _, fake in self.pairs])
         self.real = [index for index, clip in enumerate(self.clips) if not clip.fake]
-        self.fake = [index for index, clip in enumerate(self.clips) if clip.fake]
+        self.fake = [
+            index
+            for index, clip in enumerate(self.clips)
+            if clip.fake and not (engines and clip.origin in place)
+        ]
         self.real_weights = self._weights(self.real)
         self.fake_weights = self._weights(self.fake)
 

@@ -1,8 +1,9 @@
 """Make labelled clips out of packages that bring recordings of speech.
 
-    python -m training.voice_spoof.collect --list [--demos]
+    python -m training.voice_spoof.collect --list [--demos [second]]
     python -m training.voice_spoof.collect --unpacked DIR --out DATA2 [--only NAME ...]
     python -m training.voice_spoof.collect --unpacked DIR --out DATA3 --demos
+    python -m training.voice_spoof.collect --unpacked DIR --out DATA4 --demos second
 
 `--list` says what to get: each package, with version and licence. Unpack each into DIR/PACKAGE
 (`apt-get download`, then `dpkg-deb -x`; a repository by a clone at the commit named; archives in
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 
 from streammon.detectors.voice_activity import listen
 from training.voice_spoof.corpora import CORPORA, Corpus
-from training.voice_spoof.demos import DEMOS
+from training.voice_spoof.demos import DEMOS, SECOND
 from training.voice_spoof.equalise import RATE_HZ, Sound, clips_of, joined, speech_of
 from training.voice_spoof.vocoders.copies import COLUMNS
 
@@ -129,10 +130,13 @@ def main() -> None:
     parser.add_argument("--unpacked", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="beginnings of names")
-    parser.add_argument("--demos", action="store_true", help="what demos.py names instead")
+    parser.add_argument(
+        "--demos", nargs="?", const="first", choices=("first", "second"),
+        help="what demos.py names instead",
+    )  # fmt: skip
     settings = parser.parse_args()
     rows = []
-    for corpus in DEMOS if settings.demos else CORPORA:
+    for corpus in {"first": DEMOS, "second": SECOND}.get(settings.demos, CORPORA):
         if settings.list:
             print(corpus.package, corpus.version, corpus.licence, corpus.name, sep="\t")
         elif not settings.only or corpus.name.startswith(tuple(settings.only)):

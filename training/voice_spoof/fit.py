@@ -45,6 +45,7 @@ def fit(
     label: str = "train",
     peak_rate: float = PEAK_RATE,
     masks: bool = True,
+    engines: bool = False,
 ) -> nn.Module:
     """A network trained on these clips: one learning-rate cycle, weights averaged over steps.
 
@@ -59,7 +60,7 @@ def fit(
             part.register_forward_hook(Masks(seed=seed))
     average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=averaged, use_buffers=True)
     optimiser = torch.optim.AdamW(model.parameters(), lr=peak_rate, weight_decay=WEIGHT_DECAY)
-    sampler = Sampler(clips, batch=batch, rng=np.random.default_rng(seed))
+    sampler = Sampler(clips, batch=batch, rng=np.random.default_rng(seed), engines=engines)
     distort = Distortion(seed=seed, device=place)
     loss_of = nn.BCEWithLogitsLoss()
     began, running = time.process_time(), math.log(2.0)
@@ -129,6 +130,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--first", type=Path, help="weights to go on from")
     parser.add_argument("--peak-rate", type=float, default=PEAK_RATE)
+    parser.add_argument("--engines", action="store_true", help="no copies beside the pairs")
     settings = parser.parse_args()
     torch.set_num_threads(settings.threads)
     training = with_codec_copies(
@@ -144,6 +146,7 @@ def main() -> None:
         seed=settings.seed,
         device=settings.device,
         peak_rate=settings.peak_rate,
+        engines=settings.engines,
     ).cpu()
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     save_file(state, settings.out)

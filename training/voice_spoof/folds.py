@@ -60,20 +60,27 @@ LIBRITTS = ("LibriTTS",)
 """Read by people of LibriSpeech's corpus: held out with it."""
 CMU_ARCTIC = ("CMU ARCTIC",)
 """Its voices are Festival's and Flite's, too."""
+THORSTEN = ("Thorsten-Voice",)
+"""Held out with the HiFi-GANs that say his voice again."""
 UPSAMPLED = (
     "copy-hifigan", "copy-cargan", "piper-vits", "vits-", "melo-docs", "mimic3-vits", "larynx",
     "matcha-", "gradtts-page", "fastspeech2", "tacotron2-hifigan", "overflow", "diffgan-tts",
     "portaspeech", "transformer-tts", "diffsinger", "stylespeech", "assem-vc", "hifigan-page",
+    "pflow",
 )  # fmt: skip
 """What ends in HiFi-GAN's upsampling convolutions, or VITS's, which are the same, or CARGAN's."""
-INVERSE_STFT = ("hibari", "kokoro", "vocos-page", "bark-page")
-STEPS_AND_FLOWS = ("copy-fargan", "wavenet", "wavegrad", "waveglow", "deepvoice3")
+INVERSE_STFT = ("hibari", "kokoro", "vocos-page", "bark-page", "istft-vits")
+STEPS_AND_FLOWS = (
+    "copy-fargan", "wavenet", "wavegrad", "waveglow", "deepvoice3", "griffin-lim",
+)  # fmt: skip
 """Autoregression, diffusion and flow; DeepVoice 3's samples end in Griffin and Lim's phases."""
-OTHER_GAN = ("copy-melgan", "copy-pwgan", "melgan-", "univnet", "tortoise")
-"""MelGAN, Parallel WaveGAN and UnivNet; Tortoise ends in the latter."""
+OTHER_GAN = (
+    "copy-melgan", "copy-pwgan", "melgan-", "pwgan-", "vocgan-", "univnet", "tortoise",
+)  # fmt: skip
+"""MelGAN, Parallel WaveGAN, VocGAN and UnivNet; Tortoise ends in the latter."""
 FOLDS = {
     "librispeech": Fold(
-        LIBRISPEECH + LIBRITTS, (*UPSAMPLED, *trained_on(LIBRISPEECH)),
+        LIBRISPEECH + LIBRITTS + THORSTEN, (*UPSAMPLED, *trained_on(LIBRISPEECH)),
     ),
     "picovoice": Fold(PICOVOICE, ("copy-world", *INVERSE_STFT, *trained_on(PICOVOICE))),
     "prompts-and-digits": Fold(

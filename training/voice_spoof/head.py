@@ -54,9 +54,11 @@ SHARE = {False: -1.0, True: -0.75}
 """Of n clips of a source of people, of a system: each is worth n to the power of this."""
 WHOLE = ("GCompris voices",)
 """Collections that count as one source though the manifest tells their parts apart."""
-NETWORK_ONLY = ("copy-hifigan-", "copy-cargan")
+NETWORK_ONLY = ("copy-hifigan-", "copy-cargan", "copy-fargan", "copy-pwgan")
 """What vocoders say that the network learns from and the head does not: it told others worse. The
 older copies by HiFi-GAN, `copy-hifigan`, are not of these."""
+ORIGINALS_ONLY = ("GCompris", "Debian ktuberling", "Debian codec2", "AMI,", "watson-")
+"""Collections of people of which the head learns what they say and no copy of it, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,8 @@ def fit_head(bank: Sequence[Round], clips: Sequence[Clip], choice: Choice = CHOS
 def learned(clip: Clip) -> bool:
     """Whether the head learns from it; hibari's everyday sentences are the network's, too."""
     everyday = clip.system == "hibari" and "everyday" in clip.source
-    return not everyday and not clip.system.startswith(NETWORK_ONLY)
+    copied = clip.fake and clip.source.startswith(ORIGINALS_ONLY)
+    return not everyday and not copied and not clip.system.startswith(NETWORK_ONLY)
 
 
 def collection(clip: Clip) -> str:
