@@ -126,7 +126,7 @@ def test_a_result_says_what_it_rests_on(detector: VoiceSpoof) -> None:
     assert result.details["band"] == "wide"
     assert result.confidence is not None
     assert 0.01 <= result.confidence <= 0.99
-    assert result.model_used == "voice-spoof-5"
+    assert result.model_used == "voice-spoof-6"
 
 
 @needs_demo

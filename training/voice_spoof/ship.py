@@ -100,7 +100,7 @@ def save(
     return write_weights(
         stored_form(model.state_dict()),
         out,
-        model="voice-spoof-5",
+        model="voice-spoof-6",
         calibration=left_out.law,
         log_odds=log_odds,
         training={"draws": draws},
