@@ -50,7 +50,7 @@ def fit(
     """A network trained on these clips: one learning-rate cycle, weights averaged over steps.
 
     Stops after `steps` or `minutes` of processor time, whichever comes first; the cycle follows
-    whichever is nearer.
+    whichever is nearer. With `engines`, copies of real clips are drawn in pairs alone (`Sampler`).
     """
     torch.manual_seed(seed)
     place = torch.device(device)
@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--first", type=Path, help="weights to go on from")
     parser.add_argument("--peak-rate", type=float, default=PEAK_RATE)
-    parser.add_argument("--engines", action="store_true", help="no copies beside the pairs")
+    parser.add_argument("--engines", action="store_true", help="copies in pairs alone")
     settings = parser.parse_args()
     torch.set_num_threads(settings.threads)
     training = with_codec_copies(

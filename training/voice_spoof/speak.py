@@ -49,7 +49,7 @@ const { audioData } = await synthesize(text, { voice, controlRate: 250, tempo: N
 await writeFile(out, audioData)
 """
 PIPER_TAKES = 4
-"""How often it says each everyday sentence: it is known to few voices, and quick."""
+"""How often it says each everyday sentence, never twice alike."""
 PIPER_LENGTHS, PIPER_NOISES, PIPER_RHYTHMS = (0.85, 1.2), (0.3, 0.9), (0.4, 1.0)
 """Between which the scales of duration, of the voice's noise and of the durations' are drawn."""
 HIBARI_SPEEDS = KOKORO_SPEEDS = (0.8, 1.2)
