@@ -129,6 +129,20 @@ def test_a_fusion_adds_its_members_in_their_shares() -> None:
     np.testing.assert_allclose(windows(both, fake=True), windows(one["held"], fake=True) / 2)
 
 
+def test_a_fusion_waits_for_all_of_its_members(tmp_path: Path) -> None:
+    parts = dict.fromkeys(("known", "held", "telephone"), some_rows(count=20))
+    for name in ("cnn", "lfcc-resnet", "whisper", "aasist-small"):
+        assert "fusion-with-raw" not in contestants(tmp_path)
+        for fold in FOLDS:
+            write_rows(parts, tmp_path / f"{name}-{fold}.json")
+    found = contestants(tmp_path)
+    assert {"fusion", "fusion-with-raw", "shipped"} < set(found)
+    for alone, together in zip(found["cnn"], found["fusion-with-raw"], strict=True):
+        for kind in (False, True):
+            said = windows(together["held"], fake=kind)
+            np.testing.assert_allclose(said, windows(alone["held"], fake=kind))
+
+
 def test_a_member_may_speak_for_one_side_alone() -> None:
     parts = {"held": some_rows(count=20)}
     (alone,) = (fused([parts], [Share(2.0, above=0.5)])["held"],)

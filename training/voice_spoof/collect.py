@@ -5,10 +5,11 @@
     python -m training.voice_spoof.collect --unpacked DIR --out DATA3 --demos
     python -m training.voice_spoof.collect --unpacked DIR --out DATA4 --demos second
 
-`--list` says what to get: each package, with version and licence. Unpack each into DIR/PACKAGE
-(`apt-get download`, then `dpkg-deb -x`; a repository by a clone at the commit named; archives in
-archives unpacked beside). What is missing is left out and said. The same packages give the same
-clips: which files are taken is drawn by their names.
+`--list` says what to get: each package, with version and licence. Unpack each into a folder of DIR
+named by what follows its slash (`apt-get download`, then `dpkg-deb -x`; a repository by a clone at
+the commit named; archives in archives unpacked beside: Warzone's `base.wz` is a zip). What is
+missing is left out and said. The same packages give the same clips: which files are taken is drawn
+by their names.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ made, and no minutes. Clips of `--unheard` are judged by the fold that holds out
 system, and trained on by none. With `--networks`, those that an earlier run trained without the
 fold are asked about these clips instead of being trained again. `table` reads them: how well whole
 clips are told apart that share neither system nor corpus with training, with intervals by speaker;
-`fusion` is the mean log-odds of the others, each calibrated on the systems that its fold heard.
+`fusion` is the mean log-odds of the others, each calibrated on the systems that its fold heard;
+`fusion-with-raw` has the network on raw waveforms among them.
 Clips of each manifest of `--apart` are told by themselves, too; where these are all synthetic,
 among all genuine ones that were held out.
 """

@@ -69,6 +69,7 @@ def fit(
         spent = (time.process_time() - began) / 60
         done = max(step / steps, spent / minutes)
         if done >= 1.0:
+            print(f"{label}: {step} steps in {spent:.1f} min", file=sys.stderr, flush=True)
             break
         optimiser.param_groups[0]["lr"] = peak_rate * pace(done)
         crops, labels, shared = (torch.from_numpy(part).to(place) for part in sampler.draw())

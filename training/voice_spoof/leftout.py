@@ -30,11 +30,14 @@ class Share:
         return self.times * heard
 
 
-THIRD = Share(1 / 3)
+THIRD, QUARTER = Share(1 / 3), Share(1 / 4)
 FUSIONS: Mapping[str, Mapping[str, Share]] = {
     "fusion": {"cnn": THIRD, "lfcc-resnet": THIRD, "whisper": THIRD},
+    "fusion-with-raw": {
+        "cnn": QUARTER, "lfcc-resnet": QUARTER, "whisper": QUARTER, "aasist-small": QUARTER,
+    },
     "shipped": {"whisper": Share(), "cnn": Share(1.5, above=0.0)},
-}
+}  # fmt: skip
 """Whose log-odds are added, and how much of each. `shipped` is what the detector does."""
 EVENLY = 20_000  # windows of each part, taken in turn
 Parts = dict[str, list[Row]]
