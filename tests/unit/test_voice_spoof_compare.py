@@ -198,6 +198,15 @@ def test_what_is_to_be_unheard_is_judged_and_never_trained_or_checked_on(
     assert {row.system for row in rows["held"]} == {"real", "copy-lyra"}
 
 
+def test_what_is_judged_without_a_telephone_is_described_without_it(tmp_path: Path) -> None:
+    budget = Budget(0.0002, 0, 1, tmp_path / "cache", None, batch=8, telephone=False)
+    run("cnn", "games", clips(), budget=budget, out=tmp_path / "cnn.json")
+    parts = read_rows(tmp_path / "cnn.json")
+    found = described([parts] * len(FOLDS))
+    assert found["held_out_telephone"] == {"real": 0, "fake": 0}
+    assert found["held_out"]["auc"]  # type: ignore[index]
+
+
 def test_a_comparison_runs_and_gives_a_law(tmp_path: Path) -> None:
     budget = Budget(
         minutes=0.0002, seed=0, codec_copies=1, cache=tmp_path / "cache", bank=None, batch=8
@@ -239,6 +248,8 @@ def test_frozen_layers_are_compared_by_their_bank_and_ship_beside_a_network(tmp_
         for name in ("whisper", "cnn"):
             run(name, fold, said, budget=budget, out=tmp_path / f"{name}-{fold}.json")
     found = contestants(tmp_path)
+    run("whisper", "games", said, budget=replace(budget, telephone=False), out=tmp_path / "near")
+    assert read_rows(tmp_path / "near")["telephone"] == []
     assert described(found["whisper"])["held_out"]["auc"][0] > 0.9  # type: ignore[index]
     dev = [clip for clip in said if clip.split == "dev"]
     head = fit_head(draws(bank), training)

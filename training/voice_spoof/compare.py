@@ -1,7 +1,7 @@
 """Compare detectors by leave-systems-and-corpora-out, each with the same minutes of training.
 
     python -m training.voice_spoof.compare run --data DIR COPIES --out RUNS --minutes 1.5
-        [--only NAME] [--bank BANK] [--networks RUNS] [--unheard DATA3]
+        [--only NAME] [--bank BANK] [--networks RUNS] [--unheard DATA3] [--no-telephone]
     python -m training.voice_spoof.compare table --out RUNS [--apart DATA3 CALLS] [--json OUT]
 
 `run` writes RUNS/NAME-FOLD.json, the logits of all windows of the clips held out and of the clips
@@ -77,6 +77,8 @@ class Budget:
     networks: Path | None = None
     batch: int = 48
     steps: int = 100_000
+    telephone: bool = True
+    """Whether what is held out is judged by telephone, too: as much work again."""
 
 
 def run(
@@ -95,12 +97,14 @@ def run(
         training = without_own_vocoders(training)
     if name == "whisper":
         assert budget.bank is not None
-        write_rows(by_head(budget.bank, training, {"known": known, "held": held}), out)
+        parts = {"known": known, "held": held, "telephone": held if budget.telephone else []}
+        write_rows(by_head(budget.bank, training, parts), out)
         return
     model = trained(name, fold, training, budget=budget)
     state = {key: tensor.contiguous() for key, tensor in model.state_dict().items()}
     save_file(state, out.with_suffix(".safetensors"))
-    telephone = [replace(clip, pcm=through_codec(clip.pcm, TELEPHONE)) for clip in held]
+    far = held if budget.telephone else []
+    telephone = [replace(clip, pcm=through_codec(clip.pcm, TELEPHONE)) for clip in far]
     parts = {"known": known, "held": held, "telephone": telephone}
     write_rows({part: rows_of(model, of) for part, of in parts.items()}, out)
 
@@ -128,9 +132,12 @@ def by_head(
 ) -> dict[str, list[Row]]:
     """What a head fitted to the bank's rows of these clips says of others."""
     head = fit_head(draws(bank), training)
-    plain, telephone = read_round(bank, "plain"), read_round(bank, "telephone")
-    rows = {part: rows_by_head(head, plain, of) for part, of in parts.items()}
-    return rows | {"telephone": rows_by_head(head, telephone, parts["held"])}
+    return {
+        part: rows_by_head(
+            head, read_round(bank, "telephone" if part == "telephone" else "plain"), of
+        )
+        for part, of in parts.items()
+    }
 
 
 def reliability_of(folds: Sequence[Parts]) -> Figures:
@@ -208,6 +215,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("bench-out/voice_spoof-cache"))
     parser.add_argument("--codec-copies", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-telephone", action="store_true", help="half as much to judge")
     parser.add_argument("--json", type=Path)
     settings = parser.parse_args()
     torch.set_num_threads(1)
@@ -222,6 +230,7 @@ def main() -> None:
             settings.bank,
             settings.networks,
             steps=settings.steps,
+            telephone=not settings.no_telephone,
         )
         for name in [settings.only] if settings.only else CONTESTANTS:
             for fold in FOLDS:

@@ -77,7 +77,7 @@ def figures(rows: Sequence[Row]) -> Figures:
     With 95 % intervals by speaker, a real one together with the copies of it; no interval where one
     class is all of one speaker, and nothing but their number where one is missing.
     """
-    fake = np.array([row.fake for row in rows])
+    fake = np.array([row.fake for row in rows], dtype=bool)
     found: Figures = {"real": int((~fake).sum()), "fake": int(fake.sum())}
     if not all(found.values()):
         return found
