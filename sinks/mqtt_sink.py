@@ -15,16 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 from streammon.core.errors import Permanent, Retryable
 from streammon.core.ports import StoredAlert
-from streammon.core.types import DetectionResult, Health, HealthState, Outgoing, StreamId
-from streammon.sinks.home_assistant import discovery, discovery_topics
+from streammon.core.types import DetectionResult, Health, Outgoing
 from streammon.sinks.mqtt import MqttConfig
 from streammon.sinks.mqtt_link import MqttLink
-from streammon.sinks.stream_standing import Standings
-from streammon.sinks.wire import dumps, rfc3339
+from streammon.sinks.mqtt_states import RetainedStates, Topics
+from streammon.sinks.wire import rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +37,8 @@ class MqttSink:
     ) -> None:
         self.name = name
         self._config = config
-        self._prefix = config.topic_prefix.rstrip("/")
-        self._streams = Standings()
-        self._introduced: set[StreamId] = set()
-        self._changed: set[StreamId] = set()
-        self._next_tell: asyncio.TimerHandle | None = None
+        self._topics = Topics(config.topic_prefix.rstrip("/"))
+        self._states = RetainedStates(config, self._topics)
         self._link: MqttLink | None = None
         self._is_up = False
         self._cause = "no broker answers"
@@ -63,7 +58,7 @@ class MqttSink:
         self._accepted.clear()
         self._link = MqttLink(
             self._config,
-            will=(self._availability, OFFLINE),
+            will=(self._topics.availability, OFFLINE),
             tls=_tls(self._config),
             up=self._connected,
             down=self._disconnected,
@@ -85,13 +80,13 @@ class MqttSink:
                 await self._say_goodbye(link, patient=error is None)
         finally:
             self._is_up = False
+            self._states.disconnected()
             await link.close()
 
     async def _say_goodbye(self, link: MqttLink, *, patient: bool) -> None:
         said = asyncio.Event()
-        self._tell_changes(link)
-        self._tell_no_more()
-        link.publish(self._availability, OFFLINE, retain=True, accepted=said.set)
+        self._states.finish()
+        link.publish(self._topics.availability, OFFLINE, retain=True, accepted=said.set)
         if not patient:
             return
         try:
@@ -108,23 +103,17 @@ class MqttSink:
     async def deliver(self, item: Outgoing) -> None:
         """Take note; never waits for the broker, which gets the newest state when it can."""
         if isinstance(item, DetectionResult):
-            standing = self._streams.of(item.stream)
-            if standing is not None and standing.hear_result(item):
-                self._touch(item.stream)
-            return
-        assert isinstance(item, Health)
-        if item.stream is not None and self._streams.hear_health(item.stream, item):
-            self._touch(item.stream)
+            self._states.hear_result(item)
+        elif isinstance(item, Health) and item.stream is not None:
+            self._states.hear_health(item.stream, item)
 
     async def deliver_alerts(self, batch: Sequence[StoredAlert]) -> None:
         """Return once the broker has accepted every alert (QoS 1). Raises `Retryable`."""
         chosen: list[StoredAlert] = []
         for alert in batch:
             said: Mapping[str, Any] = json.loads(alert.body)
-            standing = self._streams.of(alert.stream)
-            current = said.get("time", self._born) >= self._born
-            if current and standing is not None and standing.hear_alert(said):
-                self._touch(alert.stream)
+            if said.get("time", self._born) >= self._born:
+                self._states.hear_alert(alert.stream, said)
             if self._config.choose.takes(said):
                 chosen.append(alert)
         for alert in chosen:
@@ -150,7 +139,7 @@ class MqttSink:
             return
         self._on_way.add(alert.seq)
         self._link.publish(
-            self._topic(alert.stream, "alerts"),
+            self._topics.of(alert.stream, "alerts"),
             alert.body,
             accepted=partial(self._was_accepted, alert.seq),
         )
@@ -167,68 +156,15 @@ class MqttSink:
             return
         self._is_up = True
         log.info("mqtt_connected", extra={"sink": self.name})
-        self._link.publish(self._availability, ONLINE, retain=True)
-        self._introduced.clear()
-        self._changed.update(self._streams)
-        self._tell_changes(self._link)
+        self._link.publish(self._topics.availability, ONLINE, retain=True)
+        self._states.connected(self._link)
 
     def _disconnected(self, cause: str) -> None:
         self._cause = cause
         if self._is_up:
             log.warning("mqtt_disconnected", extra={"sink": self.name, "cause": cause})
         self._is_up = False
-
-    # --- states ------------------------------------------------------------------------------
-
-    def _touch(self, stream: StreamId) -> None:
-        """Tell it now, or with others once the last telling is long enough ago."""
-        self._changed.add(stream)
-        if self._link is not None and self._is_up and self._next_tell is None:
-            self._tell_changes(self._link)
-
-    def _tell_changes(self, link: MqttLink) -> None:
-        for stream in self._changed:
-            self._tell(link, stream)
-        told, self._changed = bool(self._changed), set()
-        self._tell_no_more()
-        if told:
-            loop = asyncio.get_running_loop()
-            self._next_tell = loop.call_later(self._config.state_every_s, self._tell_again)
-
-    def _tell_no_more(self) -> None:
-        if self._next_tell is not None:
-            self._next_tell.cancel()
-        self._next_tell = None
-
-    def _tell_again(self) -> None:
-        self._next_tell = None
-        if self._link is not None and self._is_up:
-            self._tell_changes(self._link)
-
-    def _tell(self, link: MqttLink, stream: StreamId) -> None:
-        standing, topic = self._streams.of(stream), self._topic(stream, "state")
-        if standing is None:
-            return
-        hass = self._config.home_assistant
-        if hass is not None and hass.forget_ended and standing.health == HealthState.ENDED:
-            for each in (*discovery_topics(hass, stream).values(), topic):
-                link.publish(each, b"", retain=True)
-            self._introduced.discard(stream)
-            self._streams.forget(stream)
-            return
-        if hass is not None and stream not in self._introduced:
-            self._introduced.add(stream)
-            for place, payload in discovery(hass, stream, topic, self._availability).items():
-                link.publish(place, payload, retain=True)
-        link.publish(topic, dumps(standing.told()), retain=True)
-
-    @property
-    def _availability(self) -> str:
-        return f"{self._prefix}/availability"
-
-    def _topic(self, stream: StreamId, kind: str) -> str:
-        """A stream may be called anything: what topics cannot hold is percent-encoded."""
-        return f"{self._prefix}/streams/{quote(stream, safe='', errors='replace')}/{kind}"
+        self._states.disconnected()
 
 
 def _tls(config: MqttConfig) -> ssl.SSLContext | None:

@@ -17,8 +17,11 @@ from streammon.core.types import (
 )
 
 CALM = "none"
+MOST_OVER = 200
+"""Streams that ended or failed and are remembered still."""
 MOST_FORGOTTEN = 1_000
 """Streams that were forgotten last: windows and incidents of theirs may come for a while."""
+_OVER = frozenset({HealthState.ENDED, HealthState.FAILED})
 _RANK = {severity.value: rank for rank, severity in enumerate(Severity)}
 
 
@@ -78,24 +81,48 @@ class Standings:
 
     def __init__(self) -> None:
         self._of: dict[StreamId, Standing] = {}
+        self._over: dict[StreamId, None] = {}
+        """Those that are not known to live, the longest so first."""
         self._forgotten: OrderedDict[StreamId, None] = OrderedDict()
 
     def __iter__(self) -> Iterator[StreamId]:
         return iter(self._of)
 
+    def known(self, stream: StreamId) -> Standing | None:
+        """`None` where nothing was heard of it, or it was forgotten."""
+        return self._of.get(stream)
+
     def of(self, stream: StreamId) -> Standing | None:
         """Also of one that was never heard of; `None` where it was forgotten."""
-        return None if stream in self._forgotten else self._of.setdefault(stream, Standing())
+        if stream in self._forgotten:
+            return None
+        if stream not in self._of:
+            self._of[stream], self._over[stream] = Standing(), None
+        return self._of[stream]
 
     def hear_health(self, stream: StreamId, health: Health) -> bool:
         """Whether people would see a difference. A stream that lives is forgotten no more."""
         if health.state is not HealthState.ENDED:
             self._forgotten.pop(stream, None)
         standing = self.of(stream)
-        return standing is not None and standing.hear_health(health)
+        if standing is None:
+            return False
+        self._over.pop(stream, None)
+        if health.state in _OVER:
+            self._over[stream] = None
+        return standing.hear_health(health)
+
+    def surplus(self) -> StreamId | None:
+        """Of more than `MOST_OVER` that are over the one that is so longest. One that has ended
+        goes before one that failed: that is for somebody to mend.
+        """
+        if len(self._over) <= MOST_OVER:
+            return None
+        return min(self._over, key=lambda each: self._of[each].health == HealthState.FAILED)
 
     def forget(self, stream: StreamId) -> None:
         self._of.pop(stream, None)
+        self._over.pop(stream, None)
         self._forgotten[stream] = None
         if len(self._forgotten) > MOST_FORGOTTEN:
             self._forgotten.popitem(last=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from streammon.flow.supervise import Backoff
 from streammon.sinks.mqtt import MqttConfig
 from streammon.sinks.mqtt_sink import MqttSink
 from streammon.sinks.outbox import MEMORY, Outbox, pump
+from streammon.sinks.stream_standing import MOST_OVER
 from tests.fakes import Reports, a_result
 from tests.loopback.mosquitto import PASSWORD, USER, Broker, Listener, a_broker, needs_mosquitto
 from tests.outgoing import a_row, stored
@@ -245,3 +246,38 @@ async def test_home_assistant_finds_each_stream_and_forgets_calls_that_ended(
         f"streammon/streams/{CALL}/state",
         *(topic for topic in configs if "phone" in topic),
     }
+
+
+async def test_of_calls_that_are_over_the_broker_keeps_the_newest(
+    broker: Broker, listener: Listener
+) -> None:
+    async with a_sink(broker, home_assistant={}) as sink:
+        await listener.until(AVAILABLE, b"online")
+        await sink.deliver(health(HealthState.UP))
+        await _calls(sink, range(3))
+        await listener.until("streammon/streams/call-2/state", BLANK.replace(b"up", b"ended"))
+        broker.stop(signal.SIGTERM)  # it keeps what is retained, and cannot be told
+        async with asyncio.timeout(10.0):
+            while sink._is_up:  # noqa: ASYNC110 - on another thread
+                await asyncio.sleep(0.01)
+        await _calls(sink, range(3, MOST_OVER + 2))
+        broker.start()
+        await listener.until("streammon/streams/call-0/state", b"")
+        await _calls(sink, [MOST_OVER + 2])
+        await listener.until("streammon/streams/call-2/state", b"")
+    await listener.until(AVAILABLE, b"offline")
+    with Listener(broker, name="late") as late:
+        async with asyncio.timeout(10.0):  # each with its two entities
+            while len(late.newest()) < 3 * (MOST_OVER + 1) + 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        kept = {topic for topic in late.newest() if "call-" in topic}
+        assert json.loads(late.newest()[STATE])["health"] == "up"
+    assert len(kept) == 3 * MOST_OVER
+    assert not any(f"call-{number}/" in topic for topic in kept for number in range(3))
+
+
+async def _calls(sink: MqttSink, numbers: Iterable[int]) -> None:
+    for number in numbers:
+        call = StreamId(f"call-{number}")
+        await sink.deliver(health(HealthState.UP, call))
+        await sink.deliver(health(HealthState.ENDED, call))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streammon.core.types import HealthState, StreamId
-from streammon.sinks.stream_standing import MOST_FORGOTTEN, Standing, Standings
+from streammon.sinks.stream_standing import MOST_FORGOTTEN, MOST_OVER, Standing, Standings
 from tests.fakes import CAM, a_result
 from tests.outgoing import a_health
 
@@ -81,3 +81,22 @@ def test_a_stream_that_was_forgotten_is_back_once_it_lives_and_memory_of_it_is_b
         standings.forget(StreamId(f"call-{number}"))
     assert standings.of(CAM) is not None
     assert standings.of(StreamId("call-0")) is None
+
+
+def test_of_streams_that_are_over_some_stay_and_those_that_ended_go_first() -> None:
+    standings = Standings()
+    standings.hear_health(CAM, a_health(state=HealthState.UP))
+    for number in range(MOST_OVER):
+        state = HealthState.FAILED if number == 0 else HealthState.ENDED
+        standings.hear_health(StreamId(f"call-{number}"), a_health(state=state))
+    assert standings.surplus() is None
+    unheard = standings.of(StreamId("unheard"))
+    assert unheard is not None
+    assert standings.surplus() == "call-1"
+    standings.forget(StreamId("call-1"))
+    assert standings.surplus() is None
+    standings.hear_health(StreamId("call-2"), a_health(state=HealthState.UP))
+    standings.of(StreamId("another"))
+    assert standings.surplus() is None, "one that was over lives again"
+    assert standings.known(CAM) is not None
+    assert standings.known(StreamId("call-1")) is None
