@@ -42,6 +42,12 @@ def test_fakes_begin_where_their_plan_says() -> None:
         assert fakes == {None: [False], 0.0: [True], make.BEFORE_S: [False, True]}[plan.from_s]
 
 
+def test_of_people_alone_all_streams_are_clean() -> None:
+    found = list(plans([a_clip(name) for name in "abcdefgh"], seed=1))
+    assert {plan.kind for plan in found} == {"clean"}
+    assert {plan.chain for plan in found} == set(make.CHAINS)
+
+
 @pytest.mark.parametrize("chain", list(make.CHAINS))
 def test_a_stream_is_the_same_each_time_and_as_long_as_it_should_be(chain: str) -> None:
     room = Room("here", "here", [a_clip("ann"), a_clip("bob")])

@@ -170,17 +170,37 @@ def test_of_the_second_demos_no_clip_is_overwritten_and_no_system_is_of_the_firs
 
 
 @pytest.mark.parametrize(
-    ("demos", "source"), [([], "made"), (["--demos"], "first"), (["--demos", "second"], "second")]
+    ("demos", "source"),
+    [
+        ([], "made"),
+        (["--demos"], "first"),
+        (["--demos", "second"], "second"),
+        (["--unheard"], "unheard"),
+    ],
 )
 def test_which_demos_are_collected_is_chosen(
     demos: list[str], source: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    for name, it in (("CORPORA", "made"), ("DEMOS", "first"), ("SECOND", "second")):
+    lists = {"CORPORA": "made", "DEMOS": "first", "SECOND": "second", "UNHEARD": "unheard"}
+    for name, it in lists.items():
         monkeypatch.setattr(collect, name, (replace(HUMS, name=it),))
     monkeypatch.setattr("sys.argv", ["collect", "--list", *demos])
     collect.main()
     assert capsys.readouterr().out == f"there/hums\t1\tCC0\t{source}\n"
+
+
+def test_of_people_that_are_judged_only_nothing_is_to_train_on(
+    unpacked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "UNHEARD", (HUMS,))
+    out = unpacked / "out"
+    arguments = ["collect", "--unpacked", str(unpacked / "in"), "--out", str(out), "--unheard"]
+    monkeypatch.setattr("sys.argv", arguments)
+    collect.main()
+    clips = read_clips(out / "manifest.csv")
+    assert {(clip.split, clip.fake) for clip in clips} == {("dev", False)}
+    assert {clip.speaker for clip in clips} == {"hums_ann", "hums_bob", "hums_eve"}
 
 
 def test_rows_that_share_a_package_name_their_speakers_so_that_no_clip_is_overwritten() -> None:

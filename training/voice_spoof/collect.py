@@ -1,9 +1,10 @@
 """Make labelled clips out of packages that bring recordings of speech.
 
-    python -m training.voice_spoof.collect --list [--demos [second]]
+    python -m training.voice_spoof.collect --list [--demos [second] | --unheard]
     python -m training.voice_spoof.collect --unpacked DIR --out DATA2 [--only NAME ...]
     python -m training.voice_spoof.collect --unpacked DIR --out DATA3 --demos
     python -m training.voice_spoof.collect --unpacked DIR --out DATA4 --demos second
+    python -m training.voice_spoof.collect --unpacked DIR --out DATA5 --unheard
 
 `--list` says what to get: each package, with version and licence. Unpack each into a folder of DIR
 named by what follows its slash (`apt-get download`, then `dpkg-deb -x`; a repository by a clone at
@@ -31,6 +32,7 @@ from streammon.detectors.voice_activity import listen
 from training.voice_spoof.corpora import CORPORA, Corpus
 from training.voice_spoof.demos import DEMOS, SECOND
 from training.voice_spoof.equalise import RATE_HZ, Sound, clips_of, joined, speech_of
+from training.voice_spoof.unheard import UNHEARD
 from training.voice_spoof.vocoders.copies import COLUMNS
 
 DEV = 0.12
@@ -107,14 +109,20 @@ def spoken(corpus: Corpus, paths: Sequence[Path], *, most: int) -> Iterator[NDAr
         yield from (piece for piece in rest if not corpus.gated or clear(piece))
 
 
-def collect(corpus: Corpus, folder: Path, out: Path) -> Iterator[tuple[str, ...]]:
-    """Writes the clips of a corpus; yields their rows of the manifest."""
+def collect(
+    corpus: Corpus, folder: Path, out: Path, *, judged: bool = False
+) -> Iterator[tuple[str, ...]]:
+    """Writes the clips of a corpus; yields their rows of the manifest.
+
+    What is `judged` only has nothing to train on: all of it is `dev`.
+    """
     short = corpus.package.rpartition("/")[2]
     speakers = recordings(corpus, folder)
     each = max(corpus.clips // max(len(speakers), 1), corpus.least_each)
     for speaker, paths in speakers.items():
         who = f"{short}_{speaker}".replace("/", "-")
-        split = "dev" if drawn(who) < DEV and len(speakers) > 1 else "train"
+        drawn_for_dev = drawn(who) < DEV and len(speakers) > 1
+        split = "dev" if judged or drawn_for_dev else "train"
         label = "fake" if corpus.system else "real"
         for number, pcm in enumerate(spoken(corpus, paths, most=each)):
             file = f"{split}/{label}_{corpus.system or 'new'}_{who}_{number:04d}.flac"
@@ -131,18 +139,24 @@ def main() -> None:
     parser.add_argument("--unpacked", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="beginnings of names")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--demos", nargs="?", const="first", choices=("first", "second"),
         help="what demos.py names instead",
     )  # fmt: skip
+    instead.add_argument(
+        "--unheard", action="store_true", help="what unheard.py names instead, judged only"
+    )
     settings = parser.parse_args()
     rows = []
-    for corpus in {"first": DEMOS, "second": SECOND}.get(settings.demos, CORPORA):
+    named = {"first": DEMOS, "second": SECOND}.get(settings.demos, CORPORA)
+    for corpus in UNHEARD if settings.unheard else named:
         if settings.list:
             print(corpus.package, corpus.version, corpus.licence, corpus.name, sep="\t")
         elif not settings.only or corpus.name.startswith(tuple(settings.only)):
             folder = settings.unpacked / corpus.package.rpartition("/")[2]
-            made = list(collect(corpus, folder, settings.out)) if folder.is_dir() else []
+            clips = collect(corpus, folder, settings.out, judged=settings.unheard)
+            made = list(clips) if folder.is_dir() else []
             print(f"{corpus.name}: {len(made)} clips", file=sys.stderr, flush=True)
             rows += made
     if rows:
