@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from streammon.config import MonitorConfig, outbox_path, parse_config, read_yaml
 from streammon.core.errors import ConfigError
+from streammon.core.files import why_no_file
 from streammon.core.nearest import perhaps
 from streammon.documents import read_document
 
@@ -158,8 +159,7 @@ def _document(
 
 
 def _is_file(name_or_path: str) -> bool:
-    path = Path(name_or_path)
-    return path.suffix in {".yaml", ".yml"} or path.is_file()
+    return Path(name_or_path).suffix in {".yaml", ".yml"} or not why_no_file(name_or_path)
 
 
 def _merged(old: object, new: object) -> object:

@@ -154,7 +154,10 @@ def read_yaml(
     read = read_document(path)
     raw = read.data
     if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: expected a mapping at the top, got {type(raw).__name__}")
+        found = "nothing" if raw is None else type(raw).__name__
+        raise ConfigError(
+            f"{path}: expected a mapping at the top (`name:`, `sources:`, ...), got {found}"
+        )
     raw = {key: value for key, value in raw.items() if only is None or key in only}
     variables = {**(defaults or {}), **(os.environ if environment is None else environment)}
     missing: list[str] = []

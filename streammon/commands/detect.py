@@ -10,6 +10,7 @@ from rich.console import Console
 
 from streammon.commands import hanging
 from streammon.core.errors import ConfigError, Permanent
+from streammon.core.files import why_no_file, why_not_there
 from streammon.core.types import Json, Modality
 from streammon.pipelines.content import Limits
 from streammon.pipelines.detect import Detection, Detectors, Panel
@@ -54,9 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _must_exist(files: list[str]) -> None:
     if files.count(STDIN) > 1:
         raise ConfigError("standard input can be read once only")
-    missing = [file for file in files if file != STDIN and not Path(file).exists()]
-    if missing:
-        raise ConfigError("\n".join(f"{file}: no such file" for file in missing))
+    missing = {file: why_not_there(file) for file in files if file != STDIN}
+    if any(missing.values()):
+        raise ConfigError("\n".join(f"{file}: {why}" for file, why in missing.items() if why))
 
 
 def _detectors(arguments: argparse.Namespace) -> Detectors:
@@ -64,7 +65,7 @@ def _detectors(arguments: argparse.Namespace) -> Detectors:
         return list(dict.fromkeys(arguments.detector))
     if arguments.pipeline is None:
         return None
-    return Path(arguments.pipeline) if Path(arguments.pipeline).is_file() else arguments.pipeline
+    return arguments.pipeline if why_no_file(arguments.pipeline) else Path(arguments.pipeline)
 
 
 def _stdin(limits: Limits) -> bytes:

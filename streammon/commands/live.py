@@ -44,6 +44,7 @@ from streammon.telemetry.logs import setup_logging
 from streammon.telemetry.metrics import Metrics
 
 EXIT_OK, EXIT_ERROR, EXIT_NOT_DRAINED = 0, 1, 3
+SQLITE_MARK = b"SQLite format 3\0"
 
 
 def changes(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -67,6 +68,7 @@ def changes(arguments: argparse.Namespace) -> dict[str, Any]:
     if sinks:
         tree["sinks"] = sinks
     if arguments.outbox is not None:
+        _check_outbox(arguments.outbox)
         tree["outbox"] = {"path": str(arguments.outbox)}
     if arguments.device is not None:
         tree["scheduler"] = {"device": arguments.device}
@@ -83,6 +85,19 @@ def _check_out(out: Path) -> None:
         raise ConfigError(f"--out: there is no folder {out.parent}")
     if not os.access(out if out.exists() else out.parent, os.W_OK):
         raise ConfigError(f"--out: {out} cannot be written")
+
+
+def _check_outbox(path: Path) -> None:
+    """Raises `ConfigError` for a file of another kind: it would be set aside as a damaged one."""
+    if path.is_dir():
+        raise ConfigError(f"--outbox: {path} is a folder")
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(SQLITE_MARK))
+    except OSError:
+        return  # there is none yet; or what opens it says why it cannot be had
+    if head.strip(b"\0") and head != SQLITE_MARK:
+        raise ConfigError(f"--outbox: {path} is no outbox, but a file of another kind")
 
 
 def watch(

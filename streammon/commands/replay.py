@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from streammon.commands import hanging
 from streammon.core.errors import ConfigError, Permanent, Retryable
+from streammon.core.files import why_no_file
 from streammon.core.types import Alert, AlertState, DetectionResult
 from streammon.pipelines import building, presets
 from streammon.pipelines.replay import Line, Replay
@@ -88,8 +89,7 @@ def _advance(bar: Progress, task: TaskID, media_s: float) -> None:
 def _must_exist(settings: dict[str, object]) -> None:
     path = str(settings.get("url", settings.get("path", "")))
     a_file = "://" not in path and not path.startswith("lavfi:") and path != "-"
-    if a_file and not Path(path).is_file():
-        why = "it is a folder" if Path(path).is_dir() else "no such file"
+    if a_file and (why := why_no_file(path)):
         raise ConfigError(f"{path}: {why}")
 
 

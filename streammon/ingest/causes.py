@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import av
 
 from streammon.core.errors import Permanent, Retryable, StreammonError
+from streammon.core.files import why_not_there
 
 
 class Place(StrEnum):
@@ -99,13 +100,12 @@ def _file(error: Exception, path: Path) -> StreammonError:
         return Permanent("no such file")
     if isinstance(error, PermissionError):
         return Permanent("the file may not be read: check its permissions")
+    if why := why_not_there(path):
+        return Permanent(why)
     if path.is_dir():
         return Permanent("it is a folder, not a file")
-    try:
-        if path.is_file() and path.stat().st_size == 0:
-            return Permanent("the file is empty")
-    except OSError:
-        return Permanent("the file may not be read: check its permissions")
+    if path.is_file() and path.stat().st_size == 0:
+        return Permanent("the file is empty")
     if isinstance(error, av.InvalidDataError | av.EOFError):
         return Permanent("not a media file, or one that was cut short")
     return Permanent(f"the file cannot be read: {_reason(error)}")

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from streammon.core.errors import Permanent, TooLarge
+from streammon.core.files import why_no_file
 
 
 def must_be_file(path: Path) -> None:
     """Raises `Permanent` for what is missing, or is a folder, a pipe or a device."""
-    if path.is_dir():
-        raise Permanent(f"{path}: it is a folder, not a file")
-    if not path.is_file():
-        raise Permanent(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
+    if why := why_no_file(path):
+        raise Permanent(f"{path}: {why}")
 
 
 def read_file(path: Path, *, most_bytes: int) -> bytes:

@@ -168,3 +168,27 @@ def test_a_file_of_results_that_cannot_be_had_is_refused_before_anything_runs(
     command = ["run", "monitoring_wall", "--source", "lavfi:testsrc2", "--no-server", "--out", out]
     assert cli.main(command) == 2
     assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["check", "replay", "detect"])
+@pytest.mark.parametrize("name", ["a" * 300, "folder/" * 3 + "file/below.mp4"])
+def test_a_name_that_no_file_can_have_is_refused_in_words(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str, name: str
+) -> None:
+    assert cli.main([command, str(tmp_path / name)]) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert re.search(r"too long|no such file|neither a file nor", said)
+
+
+def test_an_outbox_is_not_made_of_a_file_of_another_kind(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"\xff\xd8\xff\xe0 a picture of the sea")
+    command = ["run", "monitoring_wall", "--source", "lavfi:testsrc2", "--no-server", "--outbox"]
+    assert cli.main([*command, str(photo)]) == 2
+    assert f"--outbox: {photo} is no outbox" in capsys.readouterr().err
+    assert cli.main([*command, str(tmp_path)]) == 2
+    assert f"--outbox: {tmp_path} is a folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]

@@ -338,8 +338,8 @@ def test_what_names_no_variable_is_left_alone(value: Any) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"- a\n- b\n", "expected a mapping at the top, got list"),
-        (b"", "expected a mapping at the top, got NoneType"),
+        (b"- a\n- b\n", r"expected a mapping at the top .*, got list"),
+        (b"", r"expected a mapping at the top .*, got nothing"),
         (b"\xff\xfe\x00", "not valid YAML: it is no text in UTF-8"),
         (b"a: \x07\n", "not valid YAML: it holds characters that no text has"),
         (b"a: 1\nb: {c: 2, c: 3}\n", "b.c: given twice, in lines 2 and 2"),
