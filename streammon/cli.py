@@ -6,6 +6,7 @@ Exit codes: 0 fine, 2 bad usage or configuration, 3 could not drain in time, 1 o
 from __future__ import annotations
 
 import argparse
+import errno
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -19,15 +20,16 @@ from streammon.core.errors import ConfigError, Permanent, Retryable
 
 EXIT_OK, EXIT_ERROR, EXIT_USAGE, EXIT_NOT_DRAINED = 0, 1, 2, 3
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = build_parser().parse_args(argv)
-    command = import_module(f"streammon.commands.{arguments.command}")
-    run: Callable[[argparse.Namespace], int] = command.run
-    try:
+    try:  # loading takes seconds, in which somebody may want to stop it
+        command = import_module(f"streammon.commands.{arguments.command}")
+        run: Callable[[argparse.Namespace], int] = command.run
         return run(arguments)
     except ConfigError as error:
         for line in str(error).splitlines():
@@ -40,6 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # the reader of our output left; nothing to add
         return EXIT_OK
     except KeyboardInterrupt:
+        return EXIT_ERROR
+    except OSError as error:
+        if error.filename is None and error.errno not in _FULL:
+            raise
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(f"streammon: {where}{error.strerror}", file=sys.stderr)
         return EXIT_ERROR
 
 

@@ -192,3 +192,32 @@ def test_an_outbox_is_not_made_of_a_file_of_another_kind(
     assert cli.main([*command, str(tmp_path)]) == 2
     assert f"--outbox: {tmp_path} is a folder" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_an_output_that_cannot_be_written_is_said_in_a_line(tmp_path: Path) -> None:
+    said = streammon("schema", "--out", str(tmp_path / "none" / "x.json"))
+    assert said.returncode == 1
+    assert said.stderr == f"streammon: {tmp_path}/none/x.json: No such file or directory\n"
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "streammon", "schema"],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=50, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "streammon: No space left on device\n")
+
+
+def test_stopped_while_it_loads_it_ends_without_a_traceback() -> None:
+    program = (
+        "import sys\n"
+        "from streammon import cli\n"
+        "class Stopped:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'streammon.commands.replay':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stopped())\n"
+        "sys.exit(cli.main(['replay', 'x.mp4']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "")
