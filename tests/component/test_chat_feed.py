@@ -14,13 +14,18 @@ from streammon.core.errors import Permanent, Retryable
 from streammon.core.moderation import AuthorBook
 from streammon.core.ports import RealTime, SourceContext
 from streammon.core.types import ChatMessage, HealthState, Item, StreamId
-from streammon.flow.channel import Channel
+from streammon.flow.channel import Channel, WhenFull
 from streammon.ingest.chat.feed import ChatConfig, ChatFeed, Desk, Losses, fed
 from streammon.ingest.chat.said import Said
-from tests.fakes import Reports, WantAll
+from tests.fakes import FakeClock, Reports, WantAll, settle
 
 
-def a_feed(folder: Path, *connections: Sequence[Said | Exception], **settings: object) -> ChatFeed:
+def a_feed(
+    folder: Path,
+    *connections: Sequence[Said | Exception],
+    when_full: WhenFull = WhenFull.BLOCK,
+    **settings: object,
+) -> ChatFeed:
     """A feed whose connections say these things in turn, and fail where an exception stands."""
     turns = iter(connections)
 
@@ -38,7 +43,7 @@ def a_feed(folder: Path, *connections: Sequence[Said | Exception], **settings: o
             yield said
 
     config = ChatConfig.model_validate({"author_key_file": folder / "authors.key", **settings})
-    return ChatFeed(StreamId("chat"), config, platform="fake", connect=connect)
+    return ChatFeed(StreamId("chat"), config, platform="fake", connect=connect, when_full=when_full)
 
 
 def said(number: int) -> Said:
@@ -121,7 +126,8 @@ async def test_what_is_above_the_rate_is_left_out_and_told(tmp_path: Path) -> No
     feed, reports = a_feed(tmp_path, [said(n) for n in range(9)], max_per_s=2.0), Reports()
     assert len(await messages(feed, reports)) == 4
     cause = "1 message was left out on this connection, mostly: more than max_per_s (2)"
-    assert reports == [(HealthState.UP, ""), (HealthState.DEGRADED, cause)]
+    told_again = (HealthState.DEGRADED, cause)  # after whoever reads it has called it up
+    assert reports == [(HealthState.UP, ""), (HealthState.DEGRADED, cause), told_again]
 
 
 async def test_losses_are_told_for_as_long_as_they_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,3 +154,54 @@ async def test_losses_are_told_for_as_long_as_they_go_on(monkeypatch: pytest.Mon
     losses.add("unreadable")
     assert reports[-1][1].startswith(f"4 {told}")
     losses.close()
+
+
+async def read_late(feed: ChatFeed, reports: Reports) -> list[ChatMessage]:
+    """All of a connection, but only once nothing more of it can come."""
+    clock, got = FakeClock(auto=False), list[Item]()
+
+    async def read_on() -> None:
+        async with feed.open(SourceContext(WantAll(), clock, reports)) as items:
+            await settle()
+            await clock.advance(60.0)
+            got.extend([item async for item in items])
+
+    with pytest.raises(Retryable, match="the server ended the connection"):
+        await read_on()
+    return [item for item in got if isinstance(item, ChatMessage)]
+
+
+async def test_what_waits_for_a_reader_is_of_the_moment_when_it_came(tmp_path: Path) -> None:
+    feed = a_feed(tmp_path, [said(n) for n in range(9)])
+    got = await read_late(feed, Reports())
+    assert [each.captured_ns for each in got] == [0] * 9
+
+
+async def test_a_platform_that_waits_is_left_alone_while_too_much_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streammon.ingest.chat.feed.MOST_UNREAD", 4)
+    reports = Reports()
+    got = await read_late(a_feed(tmp_path, [said(n) for n in range(9)]), reports)
+    assert [each.message_id for each in got] == [str(n) for n in range(9)]
+    assert [each.captured_ns for each in got] == [0] * 5 + [60 * 10**9] * 4
+    assert reports == [(HealthState.UP, "")]
+
+
+async def test_of_one_that_does_not_wait_messages_are_left_out_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streammon.ingest.chat.feed.MOST_UNREAD", 4)
+    reports = Reports()
+    all_said = [said(n) for n in range(9)]
+    feed = a_feed(tmp_path, all_said, all_said[:7], when_full=WhenFull.DROP_NEWEST)
+    got = await read_late(feed, reports)
+    assert [each.message_id for each in got] == ["0", "1", "2", "3"]
+    cause = "1 message was left out on this connection, mostly: more come than are looked at"
+    assert reports == [
+        (HealthState.UP, ""),
+        (HealthState.DEGRADED, cause),
+        (HealthState.DEGRADED, cause),
+    ], "again, after whoever reads it has called it up"
+    again = await read_late(feed, Reports())
+    assert [each.message_id for each in again] == ["4", "5", "6"], "they may be said again"

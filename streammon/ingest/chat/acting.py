@@ -15,6 +15,7 @@ from streammon.core.moderation import (
     ModerationAction,
 )
 from streammon.core.types import StreamId
+from streammon.flow.channel import WhenFull
 from streammon.ingest.chat.book import Book, Newest
 from streammon.ingest.chat.feed import ChatConfig, ChatFeed, Connect
 from streammon.ingest.chat.web_api import Answer
@@ -118,9 +119,15 @@ class ActingFeed(ChatFeed):
     """
 
     def __init__(
-        self, stream: StreamId, settings: ChatConfig, *, platform: str, connect: Connect
+        self,
+        stream: StreamId,
+        settings: ChatConfig,
+        *,
+        platform: str,
+        connect: Connect,
+        when_full: WhenFull = WhenFull.BLOCK,
     ) -> None:
-        super().__init__(stream, settings, platform=platform, connect=connect)
+        super().__init__(stream, settings, platform=platform, connect=connect, when_full=when_full)
         self.acts = Acts(platform.title(), self.book)
 
     @property

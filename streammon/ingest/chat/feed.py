@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from streammon.config import state_folder
-from streammon.core.errors import Permanent, Retryable
+from streammon.core.errors import Permanent, Retryable, StreammonError
 from streammon.core.moderation import KnownAuthor
 from streammon.core.ports import SourceContext
 from streammon.core.types import ChatMessage, HealthState, Item, Modality, StreamId
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 MOST_WAITING = 256
 """Messages between a library's own task and the source; full, the library waits."""
+MOST_UNREAD = 2_048
+"""Messages that came and wait for whoever reads the source."""
 TELL_EVERY_S = 10.0
 """How often losses are told of while they go on, and how long none make it up again."""
 
@@ -77,21 +79,34 @@ class ChatFeed:
     """Satisfies `ports.Source`, `ports.RealTime` and `moderation.AuthorBook` for any platform.
 
     Which connection it is, and who brings it back, is not its business: `connect` makes one, the
-    ingest stage opens the next after a pause.
+    ingest stage opens the next after a pause. A task of its own reads it, so that messages are of
+    the moment when they came, and pings are answered, also while whoever reads the source waits.
     """
 
     modalities = frozenset({Modality.TEXT})
     real_time = True
 
     def __init__(
-        self, stream: StreamId, settings: ChatConfig, *, platform: str, connect: Connect
+        self,
+        stream: StreamId,
+        settings: ChatConfig,
+        *,
+        platform: str,
+        connect: Connect,
+        when_full: WhenFull = WhenFull.BLOCK,
     ) -> None:
-        """`platform` names the space in which author ids are unique."""
+        """`platform` names the space in which author ids are unique.
+
+        `when_full`: once `MOST_UNREAD` messages wait, the connection is left alone until there is
+        room (BLOCK), or read all the same where it would be lost else (DROP_NEWEST): messages are
+        then left out and counted.
+        """
         self.stream = stream
         self.book = Book()
         self._settings = settings
         self._platform = platform
         self._connect = connect
+        self._when_full = when_full
         self._worked = False
         bounds = Bounds(most_chars=settings.max_chars, most_per_s=settings.max_per_s)
         self.intake = Intake(stream, bounds=bounds, book=self.book, clock=settings.clock)
@@ -118,29 +133,62 @@ class ChatFeed:
             degraded=lambda cause: self._stands(standing, cause),
             lost=losses.add,
         )
-        first, ended = True, False
+        ended = False
+        failed: list[StreammonError] = []
 
-        async def messages(said: AsyncIterator[Said]) -> AsyncGenerator[Item]:
-            nonlocal first, ended
-            async for each in said:
-                taken = self.intake.take(each, now_ns=context.clock.now_ns())
-                if isinstance(taken, ChatMessage):
-                    self._worked = True
-                    yield taken
-                    if first and standing.cause:
-                        standing.tell()  # whoever reads us has just called us up
-                    first = False
-                elif taken in (Refused.TOO_FAST, Refused.BAD_ID):
-                    losses.add(self._why(taken))
+        async def messages(read: Channel[ChatMessage]) -> AsyncGenerator[Item]:
+            nonlocal ended
+            first = True
+            async for message in read:
+                yield message
+                if first and not losses.tell_again() and standing.cause:
+                    standing.tell()  # whoever reads us has just called us up
+                first = False
+            if failed:
+                raise failed[0]
             ended = True
 
         try:
-            async with self._connect(desk) as said, aclosing(messages(said)) as items:
+            async with (
+                self._connect(desk) as said,
+                fed(
+                    f"chat:{self.stream}",
+                    self._reading(said, desk, failed),
+                    most=MOST_UNREAD,
+                    when_full=self._when_full,
+                ) as read,
+                aclosing(messages(read)) as items,
+            ):
                 yield items
         finally:
             losses.close()
         if ended:
             raise Retryable("the server ended the connection")
+
+    def _reading(
+        self, said: AsyncIterator[Said], desk: Desk, failed: list[StreammonError]
+    ) -> Callable[[Channel[ChatMessage]], Coroutine[None, None, None]]:
+        """Reads a connection to its end; why it ended is for after all that was said."""
+
+        async def read(channel: Channel[ChatMessage]) -> None:
+            try:
+                async for each in said:
+                    await self._pass_on(each, channel, desk)
+            except (Permanent, Retryable) as error:
+                failed.append(error)
+
+        return read
+
+    async def _pass_on(self, said: Said, channel: Channel[ChatMessage], desk: Desk) -> None:
+        if self._when_full is not WhenFull.BLOCK and len(channel) >= channel.capacity:
+            desk.lost("more come than are looked at")
+            return
+        taken = self.intake.take(said, now_ns=desk.context.clock.now_ns())
+        if isinstance(taken, ChatMessage):
+            self._worked = True
+            await channel.send(taken)
+        elif taken in (Refused.TOO_FAST, Refused.BAD_ID):
+            desk.lost(self._why(taken))
 
     def _begin(self) -> None:
         if self._ids is None:
@@ -188,12 +236,19 @@ class Losses:
         self._recovered = recovered
         self._counts: Counter[str] = Counter()
         self._told = 0
+        self._cause = ""
         self._next: asyncio.TimerHandle | None = None
 
     def add(self, why: str) -> None:
         self._counts[why] += 1
         if self._next is None:
             self._tell()
+
+    def tell_again(self) -> bool:
+        """Tell what was told last, while it holds; returns whether it does."""
+        if self._next is not None:
+            self._report(HealthState.DEGRADED, self._cause)
+        return self._next is not None
 
     def close(self) -> None:
         """Tell nothing more: the connection is over."""
@@ -213,20 +268,25 @@ class Losses:
         messages = "message was" if self._told == 1 else "messages were"
         cause = f"{self._told} {messages} left out on this connection, mostly: {why}"
         log.warning("chat_left_out", extra={"stream": self._stream, "cause": cause})
+        self._cause = cause
         self._report(HealthState.DEGRADED, cause)
         self._next = asyncio.get_running_loop().call_later(TELL_EVERY_S, self._look)
 
 
 @asynccontextmanager
 async def fed(
-    name: str, run: Callable[[Channel[T]], Coroutine[None, None, None]]
+    name: str,
+    run: Callable[[Channel[T]], Coroutine[None, None, None]],
+    *,
+    most: int = MOST_WAITING,
+    when_full: WhenFull = WhenFull.BLOCK,
 ) -> AsyncGenerator[Channel[T]]:
     """Run `run(channel)` on a task beside the block: for libraries that call back.
 
     The channel closes when `run` ends. What `run` raises is raised on leaving the block, what the
     block raises comes out as it is; leaving cancels `run` and waits for it.
     """
-    channel: Channel[T] = Channel(name, MOST_WAITING, WhenFull.BLOCK)
+    channel: Channel[T] = Channel(name, most, when_full)
     failed: list[Exception] = []
 
     async def work() -> None:

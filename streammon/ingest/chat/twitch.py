@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from streammon.core.errors import Permanent, Retryable
 from streammon.core.types import StreamId
+from streammon.flow.channel import WhenFull
 from streammon.ingest.chat.acting import ActingFeed
 from streammon.ingest.chat.feed import ChatConfig, Desk
 from streammon.ingest.chat.said import Said
@@ -96,7 +97,13 @@ class TwitchChat(ActingFeed):
     """
 
     def __init__(self, stream: StreamId, settings: TwitchConfig) -> None:
-        super().__init__(stream, settings, platform="twitch", connect=self._connection)
+        super().__init__(
+            stream,
+            settings,
+            platform="twitch",
+            connect=self._connection,
+            when_full=WhenFull.DROP_NEWEST,
+        )
         self._twitch = settings
         self._tokens = settings.tokens()
 

@@ -16,6 +16,7 @@ from streammon.core.errors import Retryable
 from streammon.core.moderation import KnownAuthor
 from streammon.core.ports import SourceContext
 from streammon.core.types import Item, StreamId
+from streammon.flow.channel import WhenFull
 from streammon.ingest.chat.causes import in_words, login_refused
 from streammon.ingest.chat.feed import ChatConfig, ChatFeed, Desk
 from streammon.ingest.chat.fields import MessageFields, Path, objects, value_at
@@ -77,7 +78,13 @@ class ChatSocket:
         self.stream = stream
         self._settings = settings
         platform = settings.platform or str(stream)
-        self._feed = ChatFeed(stream, settings, platform=platform, connect=self._connect)
+        self._feed = ChatFeed(
+            stream,
+            settings,
+            platform=platform,
+            connect=self._connect,
+            when_full=WhenFull.DROP_NEWEST,
+        )
 
     def open(self, context: SourceContext) -> AbstractAsyncContextManager[AsyncIterator[Item]]:
         return self._feed.open(context)

@@ -17,6 +17,7 @@ from streammon.core.moderation import (
 )
 from streammon.core.ports import SourceContext
 from streammon.core.types import Item, StreamId
+from streammon.flow.channel import WhenFull
 from streammon.ingest.chat.feed import ChatFeed, Desk
 from streammon.ingest.chat.irc.acting import ACTIONS, Acting
 from streammon.ingest.chat.irc.line import parse
@@ -50,7 +51,13 @@ class IrcSource:
         self._settings = settings
         self._twitch = settings.dialect == "twitch"
         platform = "twitch" if self._twitch else f"irc:{settings.server.lower()}"
-        self._feed = ChatFeed(stream, settings, platform=platform, connect=self._connect)
+        self._feed = ChatFeed(
+            stream,
+            settings,
+            platform=platform,
+            connect=self._connect,
+            when_full=WhenFull.DROP_NEWEST,
+        )
         self._live: tuple[Session, Acting] | None = None
 
     def open(self, context: SourceContext) -> AbstractAsyncContextManager[AsyncIterator[Item]]:
