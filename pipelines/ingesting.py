@@ -22,6 +22,19 @@ class NameTaken(Exception):
     """A stream of this name is watched already."""
 
 
+class Backlog(Protocol):
+    """What was read and has yet to be looked at. Only text has to wait: media never do."""
+
+    def is_full(self, stream: StreamId) -> bool:
+        """Whether no more of it should be read now; cheap."""
+
+    async def room(self, stream: StreamId, *, live: bool = False) -> None:
+        """Wait while it is full; `live`: whoever is read from does not wait."""
+
+    async def emptied(self, stream: StreamId) -> None:
+        """Wait until nothing of it has to wait any more."""
+
+
 class Roster(Protocol):
     """The streams that are watched now."""
 
@@ -43,12 +56,14 @@ class Ingest:
         demand: Callable[[StreamId], Demand],
         reporter: Callable[[StreamId], Report],
         take: Take,
+        backlog: Backlog,
         supervision: Supervision = Supervision(),
     ) -> None:
         self._clock = clock
         self._demand = demand
         self._reporter = reporter
         self._take = take
+        self._backlog = backlog
         self._supervision = supervision
 
     async def run(
@@ -87,15 +102,18 @@ class Ingest:
         context = SourceContext(self._demand(stream.stream), self._clock, report)
         await keep_running(
             f"stream:{stream.stream}",
-            partial(_ingest, stream, context, self._take),
+            partial(_ingest, stream, context, self._take, self._backlog),
             clock=self._clock,
             report=report,
             supervision=self._supervision,
         )
 
 
-async def _ingest(stream: Stream, context: SourceContext, take: Take) -> None:
-    """One connection, until it ends or raises. While it is tried again, the last cause stands."""
+async def _ingest(stream: Stream, context: SourceContext, take: Take, backlog: Backlog) -> None:
+    """One connection, until it ends or raises. While it is tried again, the last cause stands.
+
+    Text is read no faster than it is looked at, and has ended once all of it was.
+    """
     if not stream.opens:
         context.report(HealthState.STARTING, "")
     stream.opens += 1
@@ -107,10 +125,14 @@ async def _ingest(stream: Stream, context: SourceContext, take: Take) -> None:
                     up = True
                     context.report(HealthState.UP, "")
                 take(stream, item)
+                if backlog.is_full(stream.stream):
+                    with stream.held_back():
+                        await backlog.room(stream.stream, live=stream.real_time)
         except asyncio.CancelledError:
             if isinstance(stream.source, Answering):
                 for item in stream.source.stop():
                     take(stream, item)
             raise
     stream.finish()
+    await backlog.emptied(stream.stream)
     context.report(HealthState.ENDED, "read to its end")

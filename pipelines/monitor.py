@@ -64,8 +64,7 @@ class Monitor:
         wall: WallClock,
         origin: str,
     ) -> None:
-        self._drain_s = config.drain_s
-        self._clock = clock
+        self._drain_s, self._clock = config.drain_s, clock
         self._outbox = outbox
         self._metrics = metrics
         self._board = HealthBoard(clock)
@@ -171,6 +170,7 @@ class Monitor:
             demand=lambda name: self.attention.demand(name, self._scheduler.demand(name)),
             reporter=lambda name: self._board.reporter(f"stream:{name}", name),
             take=self._take,
+            backlog=self._scheduler,
         )
         roster = LiveRoster(
             self._streams,

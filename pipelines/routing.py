@@ -43,7 +43,7 @@ class Routes:
     def take(self, stream: Stream, item: Item) -> None:
         """An item from a source."""
         self._metrics.item(stream.stream, modality_of(item).value)
-        stream.take(item)
+        stream.take(item, now_ns=self._clock.now_ns())
         if isinstance(item, VideoFrame):
             self._pictures.saw_frame(stream, item)
         elif isinstance(item, ChatMessage):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from streammon.core.ports import Answering, RealTime, Source
@@ -66,7 +67,8 @@ class Stream:
         self.participants: set[str] = set()
         self.frames: deque[VideoFrame] = deque(maxlen=KEPT_FRAMES)
         self._submit = submit
-        self._real_time = isinstance(source, RealTime) and source.real_time
+        self.real_time = isinstance(source, RealTime) and source.real_time
+        self._held_back = False
         self._live_time: LiveTime | None = None
         self._windowers: dict[tuple[str, Modality, WindowSpec], Windower] = {}
 
@@ -74,10 +76,13 @@ class Stream:
     def has_video_detector(self) -> bool:
         return any(look.modality is Modality.VIDEO for look in self.looks)
 
-    def take(self, item: Item) -> None:
-        """Note the item and submit every window that it completes."""
-        if self._real_time:
-            self._note_time(item)
+    def take(self, item: Item, *, now_ns: int | None = None) -> None:
+        """Note the item and submit every window that it completes.
+
+        `now_ns`: when it is read, if it may have waited since it came.
+        """
+        if self.real_time:
+            self._note_time(item, item.captured_ns if now_ns is None else now_ns)
         self.epoch, self.media_s, self.captured_ns = item.epoch, item.media_s, item.captured_ns
         if isinstance(item, VideoFrame):
             self.frames.append(item)
@@ -87,13 +92,23 @@ class Stream:
     def advance(self, now_ns: int) -> None:
         """Submit every window of text that is complete because the clock has come to `now_ns`.
 
-        For a source whose media time is real time; of any other, nothing.
+        For a source whose media time is real time; of any other, nothing, and nothing while it
+        is held back: what came meanwhile has yet to be read.
         """
-        if self._live_time is None:
+        if self._live_time is None or self._held_back:
             return
         media_s = self._live_time.now_s(now_ns)
         for (_, modality, spec), windower in self._windowers.items():
             self._hand_over(self._names(modality, spec), windower.advance(media_s))
+
+    @contextmanager
+    def held_back(self) -> Generator[None]:
+        """Nothing of it is read while the block runs."""
+        self._held_back = True
+        try:
+            yield
+        finally:
+            self._held_back = False
 
     def finish(self) -> None:
         """Submit what is begun and at least half full: nothing more will come.
@@ -106,10 +121,10 @@ class Stream:
             assert all(window.participant == participant for window in windows)
             self._hand_over(self._names(modality, spec), windows)
 
-    def _note_time(self, item: Item) -> None:
+    def _note_time(self, item: Item, read_ns: int) -> None:
         if self._live_time is None:
-            self._live_time = LiveTime(item.media_s, item.captured_ns)
-        self._live_time.saw(item.media_s, item.captured_ns)
+            self._live_time = LiveTime(item.media_s, read_ns)
+        self._live_time.saw(item.media_s, read_ns)
 
     def _hand_over(self, names: Iterable[str], windows: Iterable[Window]) -> None:
         for window in windows:

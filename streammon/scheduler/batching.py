@@ -1,13 +1,17 @@
 """Which windows wait, and which of them make the next batch. Pure: time is an argument.
 
-A slot holds the newest window of one (stream, participant, detector, modality). A newer one takes
-its place and inherits its turn: its deadline stays that of the first window that waited, so that
-a stream which is never quick enough cannot be passed over for ever.
+A slot is that of one (stream, participant, detector, modality). Of media it holds the newest
+window: a newer one takes its place and inherits its turn, so its deadline stays that of the first
+window that waited, and a stream which is never quick enough cannot be passed over for ever.
+
+Windows that are to be kept (text) stand behind one another instead. Each begins a turn of its own
+when it comes to the front, so that a slot with many has no more turns than one with one.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -62,7 +66,7 @@ class Batch:
     modality: Modality
     windows: tuple[Window, ...]
     queued_ns: tuple[int, ...]
-    """When each of them was put into the queue."""
+    """When the turn of each began: it was put into the queue, or came to the front of its slot."""
     switch: Switch = NO_SWITCH
 
 
@@ -79,6 +83,16 @@ class _Slot:
     """Cleared when it left its group; the group's heap may still name it."""
 
 
+class _Behind(NamedTuple):
+    """A window that waits for the one before it in its slot."""
+
+    window: Window
+    group: GroupKey
+    queued_ns: int
+    deadline_ns: int
+    due_ns: int
+
+
 @dataclass(slots=True)
 class _Group:
     heap: list[tuple[int, int, int, _Slot]] = field(default_factory=list)
@@ -93,16 +107,55 @@ class _Group:
         return self.heap[0][-1]
 
 
+class _Lines:
+    """The windows behind the first of each slot."""
+
+    def __init__(self) -> None:
+        self._lines: dict[SlotKey, deque[_Behind]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lines.values()))
+
+    def count(self, key: SlotKey) -> int:
+        return len(self._lines.get(key, ()))
+
+    def join(self, key: SlotKey, came: _Behind) -> None:
+        self._lines.setdefault(key, deque()).append(came)
+
+    def first(self, key: SlotKey) -> _Behind | None:
+        """Take out the oldest, if any stands there."""
+        line = self._lines.get(key)
+        if line is None:
+            return None
+        oldest = line.popleft()
+        if not line:
+            del self._lines[key]
+        return oldest
+
+    def pass_through(self, key: SlotKey, came: _Behind) -> _Behind:
+        """Take out the oldest with this one behind all others; this one, if there are none."""
+        if key not in self._lines:
+            return came
+        self._lines[key].append(came)
+        return self._lines[key].popleft()
+
+    def leave(self, key: SlotKey) -> int:
+        """Take out all; returns how many."""
+        return len(self._lines.pop(key, ()))
+
+
 class BatchQueue:
     """The windows that wait for one device."""
 
     def __init__(self) -> None:
         self._slots: dict[SlotKey, tuple[_Slot, GroupKey]] = {}
         self._groups: dict[GroupKey, _Group] = {}
+        self._behind = _Lines()
+        self._texts: Counter[StreamId] = Counter()
         self._order = 0
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self._slots) + len(self._behind)
 
     def __contains__(self, key: SlotKey) -> bool:
         return key in self._slots
@@ -110,10 +163,15 @@ class BatchQueue:
     def waiting(self, *, detector: str | None = None, stream: StreamId | None = None) -> int:
         """How many windows wait, of one detector or one stream if named."""
         return sum(
-            (detector is None or key.detector == detector)
-            and (stream is None or key.stream == stream)
+            1 + self._behind.count(key)
             for key in self._slots
+            if (detector is None or key.detector == detector)
+            and (stream is None or key.stream == stream)
         )
+
+    def texts(self, stream: StreamId) -> int:
+        """How many windows of text of a stream wait. Cheap, for every message may ask."""
+        return self._texts[stream]
 
     def put(
         self,
@@ -124,30 +182,34 @@ class BatchQueue:
         now_ns: int,
         deadline_ns: int,
         due_ns: int,
+        keep: bool = False,
     ) -> bool:
-        """Queue a window; returns whether it took the place of an older one, now lost.
+        """Queue a window; returns whether the oldest of its slot had to go for it and is lost.
 
-        It is to be scored by `deadline_ns`; from `due_ns` on it waits for company no longer.
+        It is to be scored by `deadline_ns`; from `due_ns` on it waits for company no longer. With
+        `keep` none has to go: it stands behind those that wait.
         """
-        group_key = GroupKey(key.detector, key.modality, bucket)
+        came = _Behind(
+            window, GroupKey(key.detector, key.modality, bucket), now_ns, deadline_ns, due_ns
+        )
         held = self._slots.get(key)
-        if held is not None and held[1] == group_key:
-            slot = held[0]
-            slot.window, slot.queued_ns, slot.lost = window, now_ns, slot.lost + 1
-            return True
-        self._order += 1
-        serial = self._order
-        slot = _Slot(key, window, now_ns, deadline_ns, due_ns, serial)
-        if held is not None:  # of another shape now: it moves, and keeps its turn
-            old = held[0]
-            slot.deadline_ns, slot.due_ns, slot.order = old.deadline_ns, old.due_ns, old.order
-            slot.lost = old.lost + 1
-            self._leave(old, held[1])
-        group = self._groups.setdefault(group_key, _Group())
-        heapq.heappush(group.heap, (slot.deadline_ns, slot.order, serial, slot))
-        group.size += 1
-        self._slots[key] = (slot, group_key)
-        return held is not None
+        if key.modality is Modality.TEXT and (keep or held is None):
+            self._texts[key.stream] += 1
+        if held is None:
+            self._enter(key, came)
+            return False
+        if keep:
+            self._behind.join(key, came)
+            return False
+        came = self._behind.pass_through(key, came)
+        old, old_group = held
+        if old_group == came.group:
+            old.window, old.queued_ns, old.lost = came.window, came.queued_ns, old.lost + 1
+        else:  # of another shape now: it moves, and keeps its turn
+            self._leave(old, old_group)
+            turn = came._replace(deadline_ns=old.deadline_ns, due_ns=old.due_ns)
+            self._enter(key, turn, order=old.order).lost = old.lost + 1
+        return True
 
     def take(
         self,
@@ -165,7 +227,7 @@ class BatchQueue:
         if not due:
             return None
         group = min(due).group
-        return self.cut(group, most[group.detector])
+        return self.cut(group, most[group.detector], now_ns)
 
     def due(
         self,
@@ -202,17 +264,23 @@ class BatchQueue:
             default=None,
         )
 
-    def withdraw(self, detector: str) -> int:
-        """Take out all windows of a detector; returns how many."""
+    def withdraw(self, detector: str) -> Counter[StreamId]:
+        """Take out all windows of a detector; returns how many there were of each stream."""
         leaving = [held for key, held in self._slots.items() if key.detector == detector]
+        count: Counter[StreamId] = Counter()
         for slot, group_key in leaving:
+            windows = 1 + self._behind.leave(slot.key)
+            count[slot.key.stream] += windows
+            if slot.key.modality is Modality.TEXT:
+                self._texts_left(slot.key.stream, windows)
             self._leave(slot, group_key)
-        return len(leaving)
+        return count
 
-    def cut(self, group_key: GroupKey, most: int) -> Batch:
+    def cut(self, group_key: GroupKey, most: int, now_ns: int) -> Batch:
         """Take the most urgent windows of a group, at most so many, no stream twice."""
         group = self._groups[group_key]
         taken: dict[StreamId, tuple[Window, int]] = {}
+        keys: list[SlotKey] = []
         later: list[tuple[int, int, int, _Slot]] = []
         while group.heap and len(taken) < most:
             entry = heapq.heappop(group.heap)
@@ -226,11 +294,42 @@ class BatchQueue:
             if slot.lost:
                 window = replace(window, lost_before=window.lost_before + slot.lost)
             taken[slot.key.stream] = (window, slot.queued_ns)
+            keys.append(slot.key)
             self._leave(slot, group_key)
         for entry in later:
             heapq.heappush(group.heap, entry)
+        if group_key.modality is Modality.TEXT:
+            for key in keys:
+                self._texts_left(key.stream, 1)
+        for key in keys:
+            if came := self._behind.first(key):  # its turn begins, to last as long as one would
+                later_ns = came.deadline_ns + now_ns - came.queued_ns
+                self._enter(key, came._replace(queued_ns=now_ns, deadline_ns=later_ns))
         windows, queued_ns = zip(*taken.values(), strict=True)
         return Batch(group_key.detector, group_key.modality, windows, queued_ns)
+
+    def _enter(self, key: SlotKey, came: _Behind, *, order: int | None = None) -> _Slot:
+        """A window at the front of its slot; without `order` its turn is the newest."""
+        self._order += 1
+        serial = self._order
+        slot = _Slot(
+            key,
+            came.window,
+            came.queued_ns,
+            came.deadline_ns,
+            came.due_ns,
+            serial if order is None else order,
+        )
+        group = self._groups.setdefault(came.group, _Group())
+        heapq.heappush(group.heap, (slot.deadline_ns, slot.order, serial, slot))
+        group.size += 1
+        self._slots[key] = (slot, came.group)
+        return slot
+
+    def _texts_left(self, stream: StreamId, count: int) -> None:
+        self._texts[stream] -= count
+        if not self._texts[stream]:
+            del self._texts[stream]
 
     def _leave(self, slot: _Slot, group_key: GroupKey) -> None:
         slot.waits = False

@@ -88,7 +88,7 @@ class Track:
         first window of an epoch, and the first after time stepped back, always is. While the
         window before is still `waiting`, a newer one takes its place at no further cost.
         """
-        self._measure(now_ns)
+        self.came(now_ns)
         hops = self._hops(window)
         self._epoch, self._start_s = window.epoch, window.start_s
         earned = self.stretch if hops is None else self._credit + hops
@@ -136,8 +136,8 @@ class Track:
             return False
         return self._calm_to_s - self._calm_from[1] >= CALM_AFTER_S
 
-    def _measure(self, now_ns: int) -> None:
-        """Count the windows that came, older ones less and less; the first begins the count."""
+    def came(self, now_ns: int) -> None:
+        """Count the windows that come, older ones less and less; the first begins the count."""
         if self._began_ns is None:
             self._began_ns = now_ns
         else:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from streammon.config import SchedulerConfig
 from streammon.core.ports import Detector
-from streammon.core.types import DetectionResult, StreamId, Window
+from streammon.core.types import DetectionResult, Modality, StreamId, Window
 from streammon.scheduler.batching import Batch, SlotKey
 from streammon.scheduler.residency import MEGABYTE, Residency
 from streammon.scheduler.slo import CostModel, Load, Planner
@@ -25,21 +25,25 @@ log = logging.getLogger(__name__)
 MOST_FAILURES = 3
 BATCH_SHARE = 0.1
 """A batch may take this share of the time within which people are to be alerted."""
-HALF_BUSY = 0.5
-"""A device less busy than this need not wait for larger batches: it would save idle time."""
-WORTH_SHARING = 0.1
-"""A fixed cost below this share of a window's own is not worth waiting for company."""
 
 
 class Desk:
     """Takes windows in, gives batches out, keeps the plan and the counts."""
 
-    def __init__(self, detectors: Mapping[str, Detector], settings: SchedulerConfig) -> None:
+    def __init__(
+        self,
+        detectors: Mapping[str, Detector],
+        settings: SchedulerConfig,
+        *,
+        texts_left: Callable[[Collection[StreamId]], None] = lambda streams: None,
+    ) -> None:
+        """`texts_left` is told of streams of whose windows of text fewer wait now."""
         self.detectors = dict(detectors)
         self.able = dict(detectors)
         """Detectors that have not failed."""
         self.streams = StreamBook(self.able)
         self._settings = settings
+        self._texts_left = texts_left
         self._tallies = {name: Tally() for name in detectors}
         self._most = {name: detector.max_batch for name, detector in detectors.items()}
         self._sizes = dict(self._most)
@@ -57,9 +61,9 @@ class Desk:
             alert_within_s=self._settings.alert_within_s,
             batch_wait_s=self._settings.batch_wait_s,
         )
-        budget_mb = self._settings.memory_mb
-        budget_bytes = None if budget_mb is None else round(budget_mb * MEGABYTE)
-        station = self.stations[device] = Station(planner, Residency(budget_bytes))
+        most_mb = self._settings.memory_mb
+        residency = Residency(None if most_mb is None else round(most_mb * MEGABYTE))
+        station = self.stations[device] = Station(planner, residency)
         return station
 
     def place(self, name: str, device: str) -> None:
@@ -72,13 +76,14 @@ class Desk:
     def drop(self, name: str) -> None:
         """The detector failed for good: what waits for it is lost, and nobody asks for it."""
         self.able.pop(name, None)
-        device = self._placed.get(name)
-        if device is not None:
-            self._tallies[name].failed += self.stations[device].queue.withdraw(name)
+        if (device := self._placed.get(name)) is not None:
+            lost = self.stations[device].queue.withdraw(name)
+            self._tallies[name].failed += lost.total()
+            self._texts_left(lost)
         self.streams.refresh()
 
     def submit(self, name: str, window: Window, now_ns: int) -> bool:
-        """Queue a window if it is due; returns whether it was."""
+        """Queue a window if it is due, as text always is; returns whether it was."""
         tally = self._tallies[name]
         tally.submitted += 1
         watched = self.streams.get(window.stream)
@@ -88,8 +93,11 @@ class Desk:
             tally.not_due += 1
             return False
         key = SlotKey(window.stream, window.participant, name, window.modality)
-        waiting = key in self.stations[device].queue
-        if not watched.track(key, spec).lets_in(window, now_ns, waiting=waiting):
+        station, track = self.stations[device], watched.track(key, spec)
+        is_text = window.modality is Modality.TEXT
+        if is_text:
+            track.came(now_ns)
+        elif not track.lets_in(window, now_ns, waiting=key in station.queue):
             tally.not_due += 1
             return False
         try:
@@ -100,10 +108,12 @@ class Desk:
             return False
         budget_ns = round(1e9 * self._settings.alert_within_s / watched.priority)
         deadline_ns = window.captured_ns + budget_ns
-        expected_ns = self._expected_ns(name, device)
-        due_ns = min(now_ns + self._wait_ns(name, device), deadline_ns - expected_ns)
-        tally.replaced += self.stations[device].queue.put(
-            key, bucket, window, now_ns=now_ns, deadline_ns=deadline_ns, due_ns=due_ns
+        expected_ns = station.expected_ns(name, self._costs[name])
+        wait_ns = station.wait_ns(self._costs[name], self._settings.batch_wait_s)
+        due_ns = min(now_ns + wait_ns, deadline_ns - expected_ns)
+        keep = is_text and watched.keeps_text(station.queue.texts(window.stream))
+        tally.replaced += station.queue.put(
+            key, bucket, window, now_ns=now_ns, deadline_ns=deadline_ns, due_ns=due_ns, keep=keep
         )
         return True
 
@@ -112,14 +122,12 @@ class Desk:
     ) -> Batch | None:
         """The next batch for a device, or `None` while nothing is due."""
         batch = self.stations[device].take(
-            now_ns,
-            self._sizes,
-            expected_ns=lambda name: self._expected_ns(name, device),
-            all_due=all_due,
-            only_full=only_full,
+            now_ns, self._sizes, self._costs, all_due=all_due, only_full=only_full
         )
         if batch is not None:
             self._tallies[batch.detector].running += len(batch.windows)
+        if batch is not None and batch.modality is Modality.TEXT:
+            self._texts_left([window.stream for window in batch.windows])
         return batch
 
     def next_due_ns(self, device: str) -> int | None:
@@ -171,6 +179,11 @@ class Desk:
         """How many windows of a stream wait for their turn."""
         return sum(device.queue.waiting(stream=stream) for device in self.stations.values())
 
+    def texts(self, stream: StreamId) -> int:
+        """How many windows of a stream wait for which its reading may wait, too."""
+        devices = self.stations.values() if self.streams.can_wait(stream) else ()
+        return sum(device.queue.texts(stream) for device in devices)
+
     def replan(self, now_ns: int) -> str:
         """Plan anew; returns why people should know that not all can be looked at, or ''."""
         self.streams.forget_silent(now_ns)
@@ -214,17 +227,3 @@ class Desk:
             stretch=self.streams.longest_stretch(name),
             model=next((model for model in models if model is not None), None),
         )
-
-    def _expected_ns(self, name: str, device: str) -> int:
-        """How long one window takes, with loading the model where that has to be."""
-        load_s = self.stations[device].residency.load_s(name)
-        return round(1e9 * (load_s + self._costs[name].expected_s(1)))
-
-    def _wait_ns(self, name: str, device: str) -> int:
-        """How long a window may wait for company; 0 when that would gain nothing."""
-        cost = self._costs[name]
-        if self.stations[device].busyness.share < HALF_BUSY:
-            return 0
-        if cost.fixed_s < WORTH_SHARING * cost.per_window_s:
-            return 0
-        return round(1e9 * self._settings.batch_wait_s)

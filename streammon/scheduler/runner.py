@@ -22,6 +22,8 @@ from streammon.scheduler.cache import ResultCache
 from streammon.scheduler.desk import Desk
 from streammon.scheduler.lanes import Lanes
 from streammon.scheduler.news import News
+from streammon.scheduler.readers import Readers
+from streammon.scheduler.streams import MOST_TEXTS
 from streammon.scheduler.tally import SchedulerStats
 
 log = logging.getLogger(__name__)
@@ -51,7 +53,8 @@ class Scheduler:
         self._settings = settings
         self._clock = clock
         self._news = News(report, clock)
-        self._desk = Desk(detectors, settings)
+        self._readers = Readers(clock.now_ns)
+        self._desk = Desk(detectors, settings, texts_left=self._readers.wake)
         self._cache = ResultCache(settings.cache) if settings.cache.entries else None
         self._lanes = Lanes(self._desk, settings, clock=clock, news=self._news, cache=self._cache)
         self._too_much = ""
@@ -97,8 +100,27 @@ class Scheduler:
         """How many of its windows still wait for their turn."""
         return self._desk.pending(stream)
 
+    def is_full(self, stream: StreamId) -> bool:
+        """Whether no more of this text should be read now: see `room`. Cheap."""
+        return self._desk.texts(stream) >= MOST_TEXTS
+
+    async def room(self, stream: StreamId, *, live: bool = False) -> None:
+        """Wait until fewer than `MOST_TEXTS` windows of a stream of text wait, or until `close`.
+
+        For whoever reads it, after each message: so nothing is lost and memory is bounded. A stream
+        that has sound or pictures, too, never waits. `live`: people are told while it lasts.
+        """
+        await self._readers.wait(stream, lambda: not self.is_full(stream), live=live)
+
+    async def emptied(self, stream: StreamId) -> None:
+        """Wait until no window of a stream of text waits, or until `close`."""
+        await self._readers.wait(stream, lambda: not self._desk.texts(stream))
+
     def submit(self, detector_name: str, window: Window) -> None:
-        """Offer a window; never waits. Of one slot, the newest wins. After `close`: nothing."""
+        """Offer a window; never waits. After `close`: nothing.
+
+        Of one slot the newest wins, but windows of text are kept: whoever reads it asks `is_full`.
+        """
         if self._closing.is_set():
             return
         if self._desk.submit(detector_name, window, self._clock.now_ns()):
@@ -157,6 +179,7 @@ class Scheduler:
         """
         self._finish_within_s = within_s
         self._closing.set()
+        self._readers.close()
         for lane in self._lanes:
             lane.wake.set()
             if not self._running:
@@ -167,7 +190,13 @@ class Scheduler:
     async def _plan_for_ever(self) -> None:
         while True:
             await self._clock.sleep(PLAN_EVERY_S)
-            self._report_plan(self._desk.replan(self._clock.now_ns()))
+            too_much = [self._desk.replan(self._clock.now_ns())]
+            if held := self._readers.held_back():
+                too_much.append(
+                    f"{'1 chat is' if held == 1 else f'{held} chats are'} held back: more is said "
+                    "than can be looked at; use a faster detector or device"
+                )
+            self._report_plan("; ".join(filter(None, too_much)))
 
     def _report_plan(self, too_much: str) -> None:
         """The health of the scheduler: too much to do, a fallback, or well."""

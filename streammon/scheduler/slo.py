@@ -102,6 +102,9 @@ class Load:
     """Weight of the stream, raised by its risk."""
     patience: float = 1.0
     """How many times less often it may be looked at without harm: calm streams wait first."""
+    whole: bool = False
+    """Every window of it is looked at, as of text: what is too much waits, and its source with
+    it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +126,14 @@ def shares(loads: Sequence[Load], costs_s: Sequence[float], capacity: float) -> 
     """The level such that shares `min(1, level * priority / patience)` use up `capacity`.
 
     `costs_s` is device time per window. Higher priority keeps its full share longest, nobody's
-    share is ever zero, and equals are treated equally. Enough capacity for all: infinity.
+    share is ever zero, and equals are treated equally. Enough capacity for all: infinity. Loads
+    that are looked at whole have no part in it: see `set_aside`.
     """
     ranked = sorted(
         (
             (load.priority / load.patience, load.rate_hz * cost_s)
             for load, cost_s in zip(loads, costs_s, strict=True)
+            if not load.whole
         ),
         reverse=True,
     )
@@ -140,6 +145,17 @@ def shares(loads: Sequence[Load], costs_s: Sequence[float], capacity: float) -> 
         full += busy
         rest -= claim * busy
     return math.inf
+
+
+def set_aside(loads: Sequence[Load], takes: Sequence[float], capacity: float) -> float:
+    """What of the capacity is kept for loads that are looked at whole, which ask for `takes`.
+
+    All they ask, up to the part that their priorities are of all: beyond that they have only what
+    the others leave over, so that a chat that never pauses crowds out no camera.
+    """
+    asked = sum(take for load, take in zip(loads, takes, strict=True) if load.whole)
+    claim = sum(load.priority for load in loads if load.whole)
+    return min(asked, capacity * claim / sum(load.priority for load in loads)) if asked else 0.0
 
 
 class Planner:
@@ -185,12 +201,14 @@ class Planner:
             name: costs[name].per_window_s + costs[name].fixed_s / batch[name] for name in sizes
         }
         costs_s = [per_window[load.detector] for load in loads]
-        level = self._settled(shares(loads, costs_s, (self.capacity - loading) / self._used))
+        takes = [load.rate_hz * cost_s for load, cost_s in zip(loads, costs_s, strict=True)]
+        capacity = (self.capacity - loading) / self._used
+        level = self._settled(shares(loads, costs_s, capacity - set_aside(loads, takes, capacity)))
         given = [
-            max(LEAST_SHARE, min(1.0, level * load.priority / load.patience)) for load in loads
+            1.0 if load.whole else max(LEAST_SHARE, min(1.0, level * load.priority / load.patience))
+            for load in loads
         ]
         due = [share * load.patience for share, load in zip(given, loads, strict=True)]
-        takes = [load.rate_hz * cost_s for load, cost_s in zip(loads, costs_s, strict=True)]
         sweep_s = sum(
             math.ceil(size / batch[name]) * costs[name].fixed_s + size * costs[name].per_window_s
             for name, size in sizes.items()

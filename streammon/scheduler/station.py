@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from streammon.scheduler.batching import NO_SWITCH, Batch, BatchQueue, Switch
 from streammon.scheduler.residency import Residency
 from streammon.scheduler.slo import CostModel, Load, Planner
 from streammon.scheduler.tally import Busyness, DeviceStats, percentiles
+
+HALF_BUSY = 0.5
+"""A device less busy than this need not wait for larger batches: it would save idle time."""
+WORTH_SHARING = 0.1
+"""A fixed cost below this share of a window's own is not worth waiting for company."""
 
 
 @dataclass(slots=True)
@@ -25,21 +30,35 @@ class Station:
         self,
         now_ns: int,
         sizes: Mapping[str, int],
+        costs: Mapping[str, CostModel],
         *,
-        expected_ns: Callable[[str], int],
         all_due: bool = False,
         only_full: bool = False,
     ) -> Batch | None:
         """The next batch, with what has to be loaded for it; `only_full` loads nothing."""
         due = self.queue.due(now_ns, sizes, all_due=all_due, only_full=only_full)
         chosen = self.residency.choose(
-            due, now_ns, expected_ns=expected_ns, only_loaded=only_full, at_once=all_due
+            due,
+            now_ns,
+            expected_ns=lambda name: self.expected_ns(name, costs[name]),
+            only_loaded=only_full,
+            at_once=all_due,
         )
         if chosen is None:
             return None
-        batch = self.queue.cut(chosen.group, sizes[chosen.detector])
+        batch = self.queue.cut(chosen.group, sizes[chosen.detector], now_ns)
         self.busyness.given(now_ns)
         return replace(batch, switch=self.residency.use(batch.detector, now_ns))
+
+    def expected_ns(self, name: str, cost: CostModel) -> int:
+        """How long one window takes, with loading the model where that has to be."""
+        return round(1e9 * (self.residency.load_s(name) + cost.expected_s(1)))
+
+    def wait_ns(self, cost: CostModel, batch_wait_s: float) -> int:
+        """How long a window may wait for company; 0 when that would gain nothing."""
+        if self.busyness.share < HALF_BUSY or cost.fixed_s < WORTH_SHARING * cost.per_window_s:
+            return 0
+        return round(1e9 * batch_wait_s)
 
     def next_due_ns(self) -> int | None:
         """When something can be taken at the latest; `None` when nothing waits."""

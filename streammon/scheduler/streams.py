@@ -12,6 +12,9 @@ from streammon.scheduler.demand import StreamDemand, Track, frame_interval_s, ur
 from streammon.scheduler.slo import Load
 
 FORGET_S = 300.0
+MOST_TEXTS = 16
+"""Windows of text that may wait of one stream before its reading waits, too."""
+TEXT_ALONE = frozenset({Modality.TEXT})
 
 
 @dataclass(slots=True)
@@ -24,6 +27,15 @@ class Watched:
     viewer_interval_s: float | None = None
     risks: dict[str, float] = field(default_factory=dict)
     tracks: dict[SlotKey, Track] = field(default_factory=dict)
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether its reading may wait: of nothing but text. Sound and pictures would be lost."""
+        return self.modalities == TEXT_ALONE
+
+    def keeps_text(self, waiting: int) -> bool:
+        """Whether one more window of text is kept behind so many that wait."""
+        return self.can_wait or waiting < MOST_TEXTS
 
     @property
     def risk(self) -> float:
@@ -53,13 +65,15 @@ class Watched:
         """What one of its tracks asks of a device."""
         track = self.tracks[key]
         rate_hz = track.rate_hz(now_ns)
-        calm = track.calm and self.risk == 0
+        whole = key.modality is Modality.TEXT
+        calm = track.calm and self.risk == 0 and not whole
         return Load(
             key=key,
             detector=key.detector,
             rate_hz=rate_hz,
             priority=self.priority,
             patience=max(1.0, idle_interval_s * rate_hz) if calm else 1.0,
+            whole=whole,
         )
 
     def refresh(self, detectors: Mapping[str, Detector]) -> None:
@@ -113,6 +127,11 @@ class StreamBook:
     def watched(self, stream: StreamId) -> Watched:
         """Raises `KeyError` when it is not watched."""
         return self._streams[stream]
+
+    def can_wait(self, stream: StreamId) -> bool:
+        """Whether it is watched, and its reading may wait."""
+        watched = self._streams.get(stream)
+        return watched is not None and watched.can_wait
 
     def add(self, stream: StreamId, modalities: frozenset[Modality], *, weight: float) -> None:
         """Raises `ValueError` for a stream that is watched already or a weight of 0 or less."""

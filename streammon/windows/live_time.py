@@ -12,23 +12,23 @@ GRACE_S = 0.3
 class LiveTime:
     """For a stream whose media time is real time.
 
-    An item is late by what lies between its media time and its arrival. How late the next one
+    An item is late by what lies between its media time and when it is read. How late the next one
     may be is taken from the latest of late. So a sender that hands over batches, or a recording
     that is piped in, is never run ahead of: what it has yet to send keeps its own time. Media time
     that starts again with an epoch makes its first item the latest of all.
     """
 
-    def __init__(self, media_s: float, captured_ns: int) -> None:
+    def __init__(self, media_s: float, read_ns: int) -> None:
         """Begins with the first item."""
-        self._late_s = self._late_before_s = captured_ns / 1e9 - media_s
-        self._since_ns = captured_ns
+        self._late_s = self._late_before_s = read_ns / 1e9 - media_s
+        self._since_ns = read_ns
 
-    def saw(self, media_s: float, captured_ns: int) -> None:
-        """An item of this media time arrived then."""
-        late_s = captured_ns / 1e9 - media_s
-        if captured_ns - self._since_ns >= MEMORY_S * 1e9:
+    def saw(self, media_s: float, read_ns: int) -> None:
+        """An item of this media time was read then, whenever it arrived."""
+        late_s = read_ns / 1e9 - media_s
+        if read_ns - self._since_ns >= MEMORY_S * 1e9:
             self._late_before_s, self._late_s = self._late_s, late_s
-            self._since_ns = captured_ns
+            self._since_ns = read_ns
         self._late_s = max(self._late_s, late_s)
 
     def now_s(self, now_ns: int) -> float:

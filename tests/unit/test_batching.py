@@ -190,7 +190,7 @@ def test_a_detector_that_failed_takes_its_windows_with_it() -> None:
         put_in(queue, Put(stream, "", detector, "", 10, 0), number, 0)
     assert queue.waiting(detector="a") == 2
     assert queue.waiting(stream=StreamId("s")) == 2
-    assert queue.withdraw("a") == 2
+    assert queue.withdraw("a").total() == 2
     assert len(queue) == 1
     batch = queue.take(0, MOST)
     assert batch is not None
