@@ -115,7 +115,8 @@ async def _bind(host: str, port: int) -> socket.socket:
         listening.close()
         raise Permanent(
             f"server.port {port} on {host}: {error.strerror}: "
-            "end the program that has it, or set another `server.port` (0 takes a free one)"
+            "end the program that has it, or give another `server.port` or `--port` "
+            "(0 takes a free one)"
         ) from error
     listening.setblocking(False)
     return listening

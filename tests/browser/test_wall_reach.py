@@ -326,6 +326,8 @@ async def test_the_page_of_the_interface_lists_every_path_without_a_cdn() -> Non
         for part in ("/metrics", "/api/streams/{stream}/clip", "start_s", "HealthOut", "/ws"):
             assert part in told
         assert "can_clip" in told  # a field of what is listed in an answer
+        assert "`" not in told
+        assert await opened.page.locator("p code", has_text="Accept").count() > 0
 
 
 async def test_the_page_of_the_interface_is_read_on_a_phone() -> None:

@@ -2,6 +2,9 @@
 
 import { byId, h } from "./dom.js";
 
+/** Prose in which names stand between backticks. */
+const prose = (text) => text.split("`").map((part, place) => (place % 2 === 1 ? h("code", {}, part) : part));
+
 const schemaName = (schema) => {
   if (!schema) return "";
   if (schema.$ref) return schema.$ref.split("/").at(-1);
@@ -18,7 +21,7 @@ const limits = (schema) =>
     .join(", ");
 
 function table(rows) {
-  return h("table", {}, h("tbody", {}, ...rows.map((cells) => h("tr", {}, ...cells.map((cell) => h("td", {}, cell))))));
+  return h("table", {}, h("tbody", {}, ...rows.map((cells) => h("tr", {}, ...cells.map((cell) => h("td", {}, ...[cell].flat()))))));
 }
 
 /** The named shapes that a schema is made of, and those that they are made of. */
@@ -36,7 +39,7 @@ function fieldsOf(name, schemas) {
   return Object.entries(properties).map(([field, schema]) => [
     h("code", {}, field),
     [schemaName(schema), limits(schema), required.includes(field) ? "" : "may be left out"].filter(Boolean).join(", "),
-    schema.description ?? "",
+    prose(schema.description ?? ""),
   ]);
 }
 
@@ -59,28 +62,28 @@ const kindsOf = (content) =>
 function operation(verb, path, spec, schemas) {
   const id = `${verb}${path}`.replace(/[^a-z0-9]+/gi, "-");
   const part = h("section", { class: "path", id }, h("h2", {}, h("span", { class: "verb" }, verb.toUpperCase()), " ", h("code", {}, path)));
-  for (const text of (spec.description ?? spec.summary ?? "").split(/\n\n+/)) part.append(h("p", {}, text));
+  for (const text of (spec.description ?? spec.summary ?? "").split(/\n\n+/)) part.append(h("p", {}, ...prose(text)));
   if (spec.parameters?.length) {
     part.append(h("h3", {}, "Parameters"));
     part.append(table(spec.parameters.map(({ name, in: place, required, schema, description }) => [
       h("code", {}, name),
       [place, required ? "required" : "", schemaName(schema), limits(schema)].filter(Boolean).join(", "),
-      description ?? "",
+      prose(description ?? ""),
     ])));
   }
   const shown = new Set();
   const body = spec.requestBody?.content;
-  if (body) part.append(h("h3", {}, "Body"), h("p", {}, [spec.requestBody.description, kindsOf(body)].filter(Boolean).join(" ")), ...shapes([body], schemas, shown));
+  if (body) part.append(h("h3", {}, "Body"), h("p", {}, ...prose([spec.requestBody.description, kindsOf(body)].filter(Boolean).join(" "))), ...shapes([body], schemas, shown));
   const answers = Object.entries(spec.responses);
   part.append(h("h3", {}, "Answers"));
-  part.append(table(answers.map(([status, { description, content = {} }]) => [h("code", {}, status), description, kindsOf(content)])));
+  part.append(table(answers.map(([status, { description, content = {} }]) => [h("code", {}, status), prose(description), kindsOf(content)])));
   part.append(...shapes(answers.filter(([status]) => status < 300).map(([, { content = {} }]) => content), schemas, shown));
   byId("index").append(h("li", {}, h("a", { href: `#${id}` }, verb === "get" ? path : `${verb.toUpperCase()} ${path}`)));
   return part;
 }
 
 const description = await (await fetch("/openapi.json")).json();
-byId("about").textContent = description.info.description;
+byId("about").append(...prose(description.info.description));
 for (const [path, verbs] of Object.entries(description.paths)) {
   for (const [verb, spec] of Object.entries(verbs)) {
     byId("paths").append(operation(verb, path, spec, description.components?.schemas ?? {}));
