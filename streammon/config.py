@@ -40,6 +40,8 @@ from streammon.registry import (
     known,
 )
 from streammon.sections import (
+    NAME,
+    NAME_IN_WORDS,
     AlertsConfig,
     CacheConfig,
     Name,
@@ -271,11 +273,15 @@ def _said(problem: ErrorDetails) -> str:
         problem["input"], str
     ):  # a secret, to pydantic
         return f"should have at least {problem['ctx']['min_length']} characters"
+    if problem["type"] == "string_pattern_mismatch" and problem["ctx"]["pattern"] == NAME:
+        return NAME_IN_WORDS
     return _without_secrets(problem["msg"].removeprefix("Value error, "))
 
 
 def _path(loc: tuple[int | str, ...], document: Any) -> tuple[int | str, ...]:
     """Where it stands in the file: the error's place without the union's tag."""
+    if loc[-1:] == ("[key]",):  # pydantic's word for a name itself
+        return loc[:-1]
     if len(loc) > 2 and loc[0] in GROUPS and loc[2] == document[loc[0]][loc[1]]["type"]:
         return (*loc[:2], *loc[3:])
     return loc

@@ -21,6 +21,10 @@ from pydantic import (
 )
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+NAME_IN_WORDS = (
+    "a name has up to 64 letters (A to Z, a to z), digits, '.', '_' and '-', "
+    "and begins with a letter or digit"
+)
 Name = Annotated[str, Field(pattern=NAME)]
 Token = Annotated[SecretStr | None, BeforeValidator(lambda given: given or None)]
 """A bearer token. An empty one, from a variable that is set and empty, counts as none: it would let
