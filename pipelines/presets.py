@@ -14,6 +14,7 @@ from streammon.core.errors import ConfigError
 from streammon.core.files import why_no_file
 from streammon.core.nearest import perhaps
 from streammon.documents import read_document
+from streammon.sections import NAME_IN_WORDS
 
 FILES: Mapping[str, str] = {
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".bmp"), "still"),
@@ -90,6 +91,8 @@ def named(urls: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
     for text in urls:
         match = re.match(r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})=(.+)$", text)
         name, url = (match.group(1), match.group(2)) if match else (_name_of(text), text)
+        if not match and (meant := re.match(r"^([^=:/?]+)=[a-z][a-z0-9+.-]*://", text)):
+            raise ConfigError(f"--source: {NAME_IN_WORDS} (given: {meant.group(1)!r})")
         if match and name in taken:
             raise ConfigError(f"--source: the name {name!r} is given twice")
         unique, count = name, 2

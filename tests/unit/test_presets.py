@@ -119,3 +119,9 @@ def test_the_shipped_detectors_are_those_of_all_ready_made_monitors_with_their_r
         first = next(one for one in monitors if kind in one.alerts.rules_by_kind)
         rule = first.rules[first.alerts.rules_by_kind[kind]]
         assert shipped.rules[shipped.alerts.rules_by_kind[kind]] == rule, "the earlier stands"
+
+
+def test_what_cannot_be_a_name_before_a_url_is_refused_and_not_taken_for_a_file() -> None:
+    with pytest.raises(ConfigError, match=r"--source: a name has .* \(given: 'Front door'\)"):
+        presets.named(["Front door=rtsp://user:secret@10.0.0.7/live"])
+    assert presets.named(["rtsp://10.0.0.7/live?a=http://b"])[0][0] == "live"
