@@ -81,6 +81,7 @@ class ChatFeed:
     Which connection it is, and who brings it back, is not its business: `connect` makes one, the
     ingest stage opens the next after a pause. A task of its own reads it, so that messages are of
     the moment when they came, and pings are answered, also while whoever reads the source waits.
+    What it read and nobody took is gone when the source is left.
     """
 
     modalities = frozenset({Modality.TEXT})
