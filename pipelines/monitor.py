@@ -43,6 +43,8 @@ WAITING = 256
 """Results waiting for the rules, and alerts for the outbox; full, the sender waits."""
 FINISH_SHARE = 0.6
 """Of the time to drain, what the detectors may take; the rest is for what their results lead to."""
+SETTLE_SHARE = 0.3
+"""Of the time to drain, how long platforms that are acting may hold the sources open."""
 
 
 class Monitor:
@@ -137,7 +139,7 @@ class Monitor:
                     with _set_after(duration_s, stop):
                         await self._ingest_and_judge(stop, deadline)
             finally:
-                self._start_deadline(deadline)
+                _start(deadline, self._drain_s)
             for name in tuple(self._streams):
                 await self._judge.end_stream(
                     name, captured_ns=self._clock.now_ns(), why="the monitor was stopped"
@@ -152,17 +154,17 @@ class Monitor:
             group.create_task(self._infer(), name="infer")
             group.create_task(self._judge.judge(self._results), name="judge")
             try:
-                await until(stop, self._ingest())
+                await until(stop, self._ingest(), first=partial(self._settle, deadline))
             finally:
-                self._start_deadline(deadline)
+                _start(deadline, self._drain_s)
                 for stream in self._streams.values():
                     stream.finish()
                 self._scheduler.close(within_s=FINISH_SHARE * self._drain_s)
 
-    def _start_deadline(self, deadline: asyncio.Timeout) -> None:
-        """From now on, what is in flight has `drain_s` to get out."""
-        if deadline.when() is None:
-            deadline.reschedule(asyncio.get_running_loop().time() + self._drain_s)
+    async def _settle(self, deadline: asyncio.Timeout) -> None:
+        """Deeds that were begun are seen through while their sources are there."""
+        _start(deadline, self._drain_s)
+        await self._outlets.settle(within_s=SETTLE_SHARE * self._drain_s)
 
     async def _ingest(self) -> None:
         ingest = Ingest(
@@ -280,6 +282,12 @@ def _introduce(sinks: Iterable[Sink], streams: Mapping[StreamId, Stream]) -> Non
     for sink in sinks:
         if isinstance(sink, Moderating):
             sink.meet(book_of)
+
+
+def _start(deadline: asyncio.Timeout, within_s: float) -> None:
+    """From now on, what is in flight has so long to get out; what was said first counts."""
+    if deadline.when() is None:
+        deadline.reschedule(asyncio.get_running_loop().time() + within_s)
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
+from streammon.core.moderation import Moderating
 from streammon.core.ports import Clock, DurableSink, Sink, StoredAlert
 from streammon.core.types import Alert, HealthState, Outgoing, Overlay, StreamId
 from streammon.flow.channel import Channel, ChannelClosed, WhenFull
@@ -13,6 +15,8 @@ from streammon.sinks.outbox import Outbox, pump
 from streammon.sinks.outbox_post import Post, PostalSink
 from streammon.sinks.websocket_hub import Hub, Live
 from streammon.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 CAPACITY = 1024
 """Events waiting for one sink. Full, the oldest is dropped and counted. Alerts of durable sinks
@@ -147,6 +151,18 @@ class Outlets:
         self._hub.publish_alert(stored)
         for outlet in self._outlets:
             outlet.tell(alert)
+
+    async def settle(self, *, within_s: float) -> None:
+        """Have sources act no more for sinks that moderate, and those at work answer, if they do
+        within `within_s`: after that, what a platform did may not be known.
+        """
+        try:
+            async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
+                for outlet in self._outlets:
+                    if isinstance(outlet.sink, Moderating):
+                        group.create_task(outlet.sink.settle())
+        except TimeoutError:
+            log.warning("platforms_did_not_answer", extra={"within_s": within_s})
 
     def close(self) -> None:
         """No more events: each outlet ends once it has delivered what waits."""

@@ -64,12 +64,18 @@ class ModerationSink:
         self._thread: ThreadPoolExecutor | None = None
         self._intake: Intake | None = None
         self._desk: Desk | None = None
+        self._steward: Steward | None = None
         self._lines: Lines | None = None
         """The newest, also between two runs of the sink: what the disk refused is told later."""
 
     def meet(self, actor_of: Callable[[StreamId], AuthorBook | None]) -> None:
         """Who acts on which stream now; before the sink is entered."""
         self._actor_of = actor_of
+
+    async def settle(self) -> None:
+        """See `moderation.Moderating`. At once while the sink is down."""
+        if self._steward is not None:
+            await self._steward.settle()
 
     @property
     def desk(self) -> Desk | None:
@@ -89,21 +95,21 @@ class ModerationSink:
             docket = Docket(self._settings, ledger)
             self._intake = Intake(self._settings, ledger)
             self._desk = Desk(docket, self._scribe, actor_of=self._actor_of)
-            stack.callback(self._close_desk)
+            stack.callback(self._close)
             await self._start(docket, stack)
             self._stack = stack.pop_all()
         return self
 
     async def _start(self, docket: Docket, stack: AsyncExitStack) -> None:
         """Begin to work on what is open; leaving the stack ends it."""
-        steward = Steward(
+        self._steward = Steward(
             docket,
             self._scribe,
             hook=await self._hook(stack),
             actor_of=self._actor_of,
             clock=self._clock,
         )
-        work = [steward.run]
+        work = [self._steward.run]
         if self._settings.out:
             self._lines = lines = Lines(
                 self._settings.out,
@@ -163,8 +169,8 @@ class ModerationSink:
     def _path(self) -> Path:
         return self._settings.path or state_folder() / f"{self.name}.db"
 
-    def _close_desk(self) -> None:
-        self._desk = self._intake = None
+    def _close(self) -> None:
+        self._desk = self._intake = self._steward = None
 
 
 def _roles(book: AuthorBook | None, author_id: str) -> frozenset[AuthorRole]:

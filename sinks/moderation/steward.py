@@ -69,7 +69,8 @@ class Steward:
         self._hook = hook
         self._actor_of = actor_of
         self._clock = clock
-        self._at_work: set[StreamId] = set()
+        self._at_work: dict[StreamId, asyncio.Task[None]] = {}
+        self._settling = False
         self._asking = False
         self._unheard = 0
         self._ask_from_ns = 0
@@ -96,8 +97,15 @@ class Steward:
         due = await self._due(State.DUE, State.UNDO_DUE, but=tuple(self._at_work))
         due.sort(key=lambda each: each.stream)  # keeps the order within a stream
         for stream, decisions in groupby(due, key=lambda each: each.stream):
-            self._at_work.add(stream)
-            group.create_task(self._work(stream, list(decisions)), name=f"moderate:{stream}")
+            self._at_work[stream] = group.create_task(
+                self._work(stream, list(decisions)), name=f"moderate:{stream}"
+            )
+
+    async def settle(self) -> None:
+        """See `moderation.Moderating`: what is due stays so, for the next run."""
+        self._settling = True
+        if self._at_work:
+            await asyncio.wait(tuple(self._at_work.values()))
 
     async def _due(self, *states: State, but: Collection[StreamId] = ()) -> list[Decision]:
         ledger = self._docket.ledger
@@ -147,10 +155,12 @@ class Steward:
             for decision in decisions:
                 await self._carry_out(decision)
         finally:
-            self._at_work.discard(stream)
+            del self._at_work[stream]
 
     async def _carry_out(self, decision: Decision) -> None:
         docket, book = self._docket, self._actor_of(decision.stream)
+        if self._settling and isinstance(book, ChatActor):
+            return
         if decision.state is State.DUE:
             known = None if book is None else book.author(decision.author_id)
             roles = frozenset() if known is None else known.roles

@@ -153,3 +153,8 @@ class Moderating(Protocol):
         """Who knows, and maybe acts on, a stream: asked anew each time, as streams come and go.
         Before the sink is entered.
         """
+
+    async def settle(self) -> None:
+        """Have sources act no more, and return once those at work have answered, which may take
+        as long as a platform does. Before the sources are left; at any time of the sink's life.
+        """

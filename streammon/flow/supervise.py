@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
 from streammon.core.errors import Permanent, Retryable
@@ -117,11 +117,21 @@ async def to_its_end(work: Coroutine[None, None, None]) -> None:
         raise
 
 
-async def until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
-    """Run `work` to its end, or until `stop`; then cancel it and wait for its clean-up."""
+async def until(
+    stop: asyncio.Event,
+    work: Coroutine[None, None, None],
+    *,
+    first: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Run `work` to its end, or until `stop`; then cancel it and wait for its clean-up.
+
+    `first` is awaited between the stop and the cancelling, while `work` goes on.
+    """
     async with asyncio.TaskGroup() as group:
         running = group.create_task(work)
         stopping = group.create_task(stop.wait())
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if first is not None and not running.done():
+            await first()
         running.cancel()
         stopping.cancel()

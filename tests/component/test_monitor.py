@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from streammon.alerts.sequential import CusumConfig
 from streammon.config import MonitorConfig, OutboxConfig, parse_config
 from streammon.core.clock import MonotonicClock
 from streammon.core.errors import Permanent, Retryable
+from streammon.core.moderation import AuthorBook
 from streammon.core.ports import Detector, Sink, Source, StoredAlert
 from streammon.core.types import (
     Alert,
@@ -25,6 +26,7 @@ from streammon.core.types import (
     Item,
     Outgoing,
     Overlay,
+    StreamId,
 )
 from streammon.flow import supervise
 from streammon.pipelines import tending
@@ -180,6 +182,41 @@ async def test_stop_closes_sources_judges_what_is_in_flight_and_closes_incidents
     assert last.state is AlertState.CLOSED
     assert "stopped" in last.why
     assert monitor.status.open_incidents() == ()
+
+
+class Deeds(RecordingSink):
+    """Satisfies `moderation.Moderating`: its platform answers `after_s` it was to settle."""
+
+    def __init__(self, source: ScriptedSource, *, after_s: float) -> None:
+        super().__init__("deeds")
+        self.left_before: list[int] = []
+        self._source = source
+        self._after_s = after_s
+
+    def meet(self, actor_of: Callable[[StreamId], AuthorBook | None]) -> None:
+        assert actor_of(self._source.stream) is None
+
+    async def settle(self) -> None:
+        self.left_before.append(self._source.closed)
+        await asyncio.sleep(self._after_s)
+        self.left_before.append(self._source.closed)
+
+
+@pytest.mark.parametrize(("after_s", "left_before"), [(0.1, [0, 0]), (60.0, [0])])
+async def test_sources_stay_until_deeds_are_done_or_a_share_of_the_time_to_drain_is_over(
+    after_s: float, left_before: list[int]
+) -> None:
+    source = ScriptedSource("cam", paced(dark(2)), stays_open=True)
+    sink = Deeds(source, after_s=after_s)
+    async with a_monitor([source], sinks=[sink], changes={"drain_s": 2.0}) as (monitor, _):
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(monitor.run(stop))
+            while not of(sink, DetectionResult):  # noqa: ASYNC110 - looked at from outside
+                await asyncio.sleep(0.01)
+            stop.set()
+    assert running.result(), "it was to drain in time"
+    assert (sink.left_before, source.closed) == (left_before, 1)
 
 
 async def test_a_sink_that_fails_for_good_stops_neither_detection_nor_its_sibling() -> None:

@@ -162,6 +162,27 @@ async def test_until_cancels_work_at_stop_and_waits_for_its_clean_up() -> None:
     assert cleaned == ["work"]
 
 
+async def test_until_lets_work_go_on_while_something_is_done_first() -> None:
+    stop, answered, said = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def work() -> None:
+        try:
+            await stop.wait()
+            await asyncio.sleep(0)
+            answered.set()
+            await asyncio.Event().wait()
+        finally:
+            said.append("left")
+
+    async def first() -> None:
+        await answered.wait()
+        said.append("first")
+
+    asyncio.get_running_loop().call_soon(stop.set)
+    await until(stop, work(), first=first)
+    assert said == ["first", "left"]
+
+
 async def failing() -> None:
     raise KeyError("bug")
 
