@@ -44,6 +44,10 @@ from streammon.telemetry.logs import setup_logging
 from streammon.telemetry.metrics import Metrics
 
 EXIT_OK, EXIT_ERROR, EXIT_NOT_DRAINED = 0, 1, 3
+STOPPING = (
+    "streammon: stopping: what is in flight has {:g} s, and a model that is being loaded is waited "
+    "for; Ctrl-C again ends at once"
+)
 SQLITE_MARK = b"SQLite format 3\0"
 
 
@@ -132,7 +136,7 @@ async def _watch(
     config: MonitorConfig, duration_s: float | None, announce: Callable[[str], None]
 ) -> int:
     stop = asyncio.Event()
-    with stop_on_signals(stop):
+    with stop_on_signals(stop, still_here=lambda: say(STOPPING.format(config.drain_s))):
         async with _monitor(config, announce) as monitor:
             drained = await monitor.run(stop, duration_s=duration_s)
             if _say_if_nothing_worked(monitor):

@@ -21,7 +21,7 @@ from streammon.flow.signals import stop_on_signals
 
 async def main():
     stop = asyncio.Event()
-    with stop_on_signals(stop):
+    with stop_on_signals(stop, still_here=lambda: print("still here", flush=True)):
         print("ready", flush=True)
         await stop.wait()
         print("draining", flush=True)
@@ -50,6 +50,13 @@ def test_the_first_signal_drains(number: signal.Signals) -> None:
     with monitor(drain_s=0.05) as (process, out):
         process.send_signal(number)
         assert out.read() == "draining\ndrained\n"
+        assert process.wait(10) == 0
+
+
+def test_whoever_waits_for_it_is_told_that_it_goes_on() -> None:
+    with monitor(drain_s=1.5) as (process, out):
+        process.send_signal(signal.SIGINT)
+        assert out.read() == "draining\nstill here\ndrained\n"
         assert process.wait(10) == 0
 
 
