@@ -81,7 +81,16 @@ def build_challenge_routes(challenges: Challenges, view: MonitorView) -> APIRout
 
     @router.get(f"{PREFIX}{{token}}", include_in_schema=False)
     async def page(token: Annotated[str, InPath(max_length=64)]) -> FileResponse:
-        return FileResponse(PAGE)  # the same for every token: the page itself finds out
+        return FileResponse(PAGE)  # the same for every token: the page itself asks about it
+
+    @router.get(f"{PREFIX}{{token}}/link", include_in_schema=False)
+    async def link(token: Annotated[str, InPath(max_length=64)]) -> dict[str, str]:
+        """Why it cannot be begun, or "": so that nobody dims the room for a link too old."""
+        try:
+            challenges.waiting(token)
+        except Unusable as error:
+            return {"refused": str(error)}
+        return {"refused": ""}
 
     return router
 

@@ -117,11 +117,9 @@ class Challenges:
             self._expire(found)
         return found
 
-    async def run(self, token: str, screen: Screen) -> None:
-        """Begin the token's challenge and see it through.
-
-        Raises `Unusable` for a token that is unknown, used or too old, and `Busy` while another
-        challenge of the stream runs; such a token may be tried again.
+    def waiting(self, token: str) -> Challenge:
+        """The challenge that the token may begin. Raises `Unusable` for a token that is unknown,
+        used or too old.
         """
         challenge = self._by_token.get(_hashed(token))
         if challenge is None:
@@ -129,6 +127,15 @@ class Challenges:
         self._expire(challenge)
         if challenge.state is not State.WAITING:
             raise Unusable("this link was used already, or is too old: ask for a new one")
+        return challenge
+
+    async def run(self, token: str, screen: Screen) -> None:
+        """Begin the token's challenge and see it through.
+
+        Raises `Unusable` as `waiting` does, and `Busy` while another challenge of the stream runs;
+        such a token may be tried again.
+        """
+        challenge = self.waiting(token)
         running = (one for one in self._by_id.values() if one.state is State.RUNNING)
         if any(one.stream == challenge.stream for one in running):
             raise Busy("another check of this call goes on")

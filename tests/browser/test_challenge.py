@@ -160,11 +160,22 @@ async def test_a_link_serves_once_and_a_guessed_one_never() -> None:
             await page.get_by_role("button", name="Begin").click()
             await opened.wait_for("() => document.body.dataset.state === 'light'")
             for used, why in ((link, "used already"), (link[:-4] + "AAAA", "no such check")):
-                await page.goto(used)
-                await page.get_by_role("button", name="Begin").click()
+                await page.goto(used)  # said at once, before anybody dims the room
                 await page.get_by_text(why).wait_for()
                 assert await page.inner_text("#verdict") == "This did not work"
+                assert not await page.get_by_role("button", name="Begin").is_visible()
         assert (await server.found(challenge_id))["state"] in {"running", "broken_off"}
+
+
+async def test_a_link_that_was_used_while_the_page_was_open_is_refused_by_begin() -> None:
+    async with serving_challenges() as server:
+        _, link = await server.make()
+        async with wall(link) as opened:
+            await opened.page.get_by_role("button", name="Begin").wait_for()
+            async with connect(link.replace("http://", "ws://") + "/light") as other:
+                await other.recv()
+                await opened.page.get_by_role("button", name="Begin").click()
+                await opened.page.get_by_text("used already").wait_for()
 
 
 async def test_making_and_reading_take_the_token_and_the_page_tells_nothing() -> None:

@@ -15,6 +15,18 @@ function painted() {
   return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
 }
 
+function refused(why) {
+  finish("This did not work", why || "The connection broke off: ask for a new link.");
+}
+
+async function ask() {
+  // A link that is no good is said to be so before anybody dims the room. Only the server's own
+  // word counts: whatever else comes back, Begin finds out.
+  const answer = await fetch(`${location.pathname}/link`).catch(() => null);
+  const said = answer?.ok && (await answer.json().catch(() => null));
+  if (said?.refused && body.dataset.state === "ready") refused(said.refused);
+}
+
 function finish(title, why) {
   body.style.backgroundColor = "";
   part("verdict").textContent = title;
@@ -54,8 +66,9 @@ async function begin() {
       part("begin").textContent = "Another check goes on: try again";
       return;
     }
-    finish("This did not work", event.reason || "The connection broke off: ask for a new link.");
+    refused(event.reason);
   };
 }
 
 part("begin").addEventListener("click", begin);
+ask();
