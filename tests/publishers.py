@@ -87,13 +87,14 @@ class Sound(MediaStreamTrack):
         self.running = asyncio.Event()
         self.running.set()
         self._rate_hz = rate_hz
-        self._started_s: float | None = None
+        self.started_s: float | None = None
+        """On the loop's clock, when its first sample is."""
 
     async def recv(self) -> av.AudioFrame:
         loop = asyncio.get_running_loop()
-        if self._started_s is None:
-            self._started_s = loop.time()
-        await asyncio.sleep(self._started_s + self.sent * SOUND_S - loop.time())
+        if self.started_s is None:
+            self.started_s = loop.time()
+        await asyncio.sleep(self.started_s + self.sent * SOUND_S - loop.time())
         await self.running.wait()
         count = round(self._rate_hz * SOUND_S)
         moments_s = (self.sent * count + np.arange(count)) / self._rate_hz

@@ -7,7 +7,7 @@ each seam before it is used. Per receiver, and on the event loop alone:
     __decoder_queue     where complete frames go: they come to us, and its decoder thread, which
                         asks this queue for work, sleeps until the end
     __timestamp_mapper  would make every track begin at 0; sender reports speak of RTP's own times
-    __jitter_buffer     says when it gave up on packets
+    __jitter_buffer     says when it gave up on packets; for sound it is another one (`sound_order`)
     __remote_streams    what was received and lost, by SSRC
     _handle_rtp_packet, _handle_rtcp_packet   called with each packet
     _send_rtcp_pli      asks the sender for a keyframe
@@ -23,6 +23,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from streammon.core.errors import ConfigError, Permanent, Retryable
+from streammon.ingest.webrtc.sound_order import SoundOrder
 
 if TYPE_CHECKING:
     from aiortc import RTCRtpReceiver, RTCRtpTransceiver
@@ -38,7 +39,7 @@ MOST_SSRCS = 32
 """Senders that one track may name: some for itself, one for retransmissions, few for restarts."""
 
 PREFIX = "_RTCRtpReceiver__"
-SEAMS = ("decoder_queue", "timestamp_mapper", "jitter_buffer", "remote_streams")
+SEAMS = ("kind", "decoder_queue", "timestamp_mapper", "jitter_buffer", "remote_streams")
 METHODS = ("_handle_rtp_packet", "_handle_rtcp_packet", "_send_rtcp_pli", "getStats")
 
 
@@ -113,8 +114,11 @@ def attach(receiver: RTCRtpReceiver, listener: Listener) -> Tap:
             f"aiortc {version('aiortc')} is made otherwise ({', '.join(missing) or 'add'} "
             f"is not there); try: {INSTALL}"
         )
-    inside[PREFIX + "decoder_queue"] = _Frames(listener)
+    inside[PREFIX + "decoder_queue"] = frames = _Frames(listener)
     inside[PREFIX + "timestamp_mapper"] = _AsItIs()
+    if inside[PREFIX + "kind"] == "audio":
+        buffer = inside[PREFIX + "jitter_buffer"] = SoundOrder()
+        frames.more = buffer.more
     _watch_buffer(buffer, hold, listener)
     _watch_packets(receiver, hold, listener)
     return hold
@@ -125,13 +129,18 @@ class _Frames(queue.Queue[Any]):
 
     def __init__(self, listener: Listener) -> None:
         super().__init__(1)
+        self.more: Callable[[], JitterFrame | None] = lambda: None
+        """The next of those that became complete with the one that was put."""
         self._listener = listener
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         if item is None:
             super().put(None, block=False)  # ends the thread that waits in `get`
-        else:
-            self._listener.frame(*item)
+            return
+        codec, frame = item
+        while frame is not None:
+            self._listener.frame(codec, frame)
+            frame = self.more()
 
 
 class _AsItIs:
