@@ -143,6 +143,23 @@ def test_a_fusion_waits_for_all_of_its_members(tmp_path: Path) -> None:
             np.testing.assert_allclose(said, windows(alone["held"], fake=kind))
 
 
+def test_some_folds_are_enough_where_they_are_named(tmp_path: Path) -> None:
+    parts = dict.fromkeys(("known", "held", "telephone"), some_rows(count=20))
+    some = ["picovoice", "games"]
+    for name in ("cnn", "whisper", "aasist-small"):
+        for fold in some:
+            write_rows(parts, tmp_path / f"{name}-{fold}.json")
+    assert not contestants(tmp_path)
+    found = contestants(tmp_path, some)
+    assert {"shipped", "raw-for-bands", "raw-and-bands"} < set(found)
+    for name in ("raw-for-bands", "raw-and-bands"):  # all members say the same here
+        for alike, other in zip(found["shipped"], found[name], strict=True):
+            assert windows(alike["held"], fake=True) == pytest.approx(
+                windows(other["held"], fake=True)
+            )
+    assert list(described(found["shipped"], some)["by_fold"]) == some  # type: ignore[call-overload]
+
+
 def test_a_member_may_speak_for_one_side_alone() -> None:
     parts = {"held": some_rows(count=20)}
     (alone,) = (fused([parts], [Share(2.0, above=0.5)])["held"],)

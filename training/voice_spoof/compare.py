@@ -1,8 +1,10 @@
 """Compare detectors by leave-systems-and-corpora-out, each with the same minutes of training.
 
     python -m training.voice_spoof.compare run --data DIR COPIES --out RUNS --minutes 1.5
-        [--only NAME] [--bank BANK] [--networks RUNS] [--unheard DATA3] [--no-telephone]
-    python -m training.voice_spoof.compare table --out RUNS [--apart DATA3 CALLS] [--json OUT]
+        [--only NAME] [--folds FOLD FOLD] [--bank BANK] [--networks RUNS] [--unheard DATA3]
+        [--no-telephone]
+    python -m training.voice_spoof.compare table --out RUNS [--folds FOLD FOLD]
+        [--apart DATA3 CALLS] [--json OUT]
 
 `run` writes RUNS/NAME-FOLD.json, the logits of all windows of the clips held out and of the clips
 to check on; what is there is not run again. `cnn-first` is the network without the small vocoders
@@ -12,7 +14,8 @@ system, and trained on by none. With `--networks`, those that an earlier run tra
 fold are asked about these clips instead of being trained again. `table` reads them: how well whole
 clips are told apart that share neither system nor corpus with training, with intervals by speaker;
 `fusion` is the mean log-odds of the others, each calibrated on the systems that its fold heard;
-`fusion-with-raw` has the network on raw waveforms among them.
+`fusion-with-raw` has the network on raw waveforms among them. `raw-for-bands` and `raw-and-bands`
+ask what it would be worth in what ships. `--folds` makes do with some.
 Clips of each manifest of `--apart` are told by themselves, too; where these are all synthetic,
 among all genuine ones that were held out.
 """
@@ -158,7 +161,8 @@ def reliability_of(folds: Sequence[Parts]) -> Figures:
     }
 
 
-def described(folds: Sequence[Parts]) -> Figures:
+def described(folds: Sequence[Parts], names: Sequence[str] = tuple(FOLDS)) -> Figures:
+    """`names`: those of the folds, which are at least two."""
     held = pooled(folds, "held")
     law = left_out_law(folds)
     each = []
@@ -175,10 +179,10 @@ def described(folds: Sequence[Parts]) -> Figures:
         "heard": figures(pooled(folds, "known")),
         "by_fold": {
             label: {"all": figures(parts["held"]), "copies": figures(matched(parts["held"]))}
-            for label, parts in zip(FOLDS, folds, strict=True)
+            for label, parts in zip(names, folds, strict=True)
         },
         "by_system": {
-            label: by_system(parts["held"]) for label, parts in zip(FOLDS, folds, strict=True)
+            label: by_system(parts["held"]) for label, parts in zip(names, folds, strict=True)
         },
         "left_out_law": {"slope": round(law.slope, 4), "offset": round(law.offset, 4)},
         "reliability": reliability_of(folds),
@@ -208,6 +212,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1.5, help="of processor time, each")
     parser.add_argument("--steps", type=int, default=100_000, help="at most, of the networks")
     parser.add_argument("--only", choices=CONTESTANTS)
+    parser.add_argument("--folds", nargs="+", choices=FOLDS, default=list(FOLDS))
     parser.add_argument("--unheard", type=Path, nargs="+", default=[], help="only to be judged")
     parser.add_argument("--apart", type=Path, nargs="+", default=[], help="manifests, for `table`")
     parser.add_argument("--bank", type=Path, help="that `features` made; for `whisper`")
@@ -233,15 +238,15 @@ def main() -> None:
             telephone=not settings.no_telephone,
         )
         for name in [settings.only] if settings.only else CONTESTANTS:
-            for fold in FOLDS:
+            for fold in settings.folds:
                 out = settings.out / f"{name}-{fold}.json"
                 if not out.exists() and (name != "whisper" or settings.bank):
                     print(f"{name} without {fold}", file=sys.stderr, flush=True)
                     run(name, fold, clips, budget=budget, out=out, unheard=unheard)
         return
     found = {
-        name: described(folds) | {"apart": apart(folds, settings.apart)}
-        for name, folds in contestants(settings.out).items()
+        name: described(folds, settings.folds) | {"apart": apart(folds, settings.apart)}
+        for name, folds in contestants(settings.out, settings.folds).items()
     }
     text = json.dumps(found, indent=2)
     print(text)

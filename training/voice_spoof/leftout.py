@@ -37,8 +37,14 @@ FUSIONS: Mapping[str, Mapping[str, Share]] = {
         "cnn": QUARTER, "lfcc-resnet": QUARTER, "whisper": QUARTER, "aasist-small": QUARTER,
     },
     "shipped": {"whisper": Share(), "cnn": Share(1.5, above=0.0)},
+    "raw-for-bands": {"whisper": Share(), "aasist-small": Share(1.5, above=0.0)},
+    "raw-and-bands": {
+        "whisper": Share(), "cnn": Share(0.75, above=0.0), "aasist-small": Share(0.75, above=0.0),
+    },
 }  # fmt: skip
-"""Whose log-odds are added, and how much of each. `shipped` is what the detector does."""
+"""Whose log-odds are added, and how much of each. `shipped` is what the detector does; the last two
+ask whether the network on raw waveforms should take the place of the one in bands, or half of it.
+"""
 EVENLY = 20_000  # windows of each part, taken in turn
 Parts = dict[str, list[Row]]
 """`known`: the clips to check on; `held`: what was left out; `telephone`: the same by telephone."""
@@ -66,17 +72,17 @@ def fused(members: Sequence[Parts], shares: Sequence[Share]) -> Parts:
     }
 
 
-def contestants(out: Path) -> dict[str, list[Parts]]:
-    """Calibrated rows of those that ran in every fold, and of their fusions."""
+def contestants(out: Path, folds: Sequence[str] = tuple(FOLDS)) -> dict[str, list[Parts]]:
+    """Calibrated rows of those that ran in each of these folds, and of their fusions."""
     found = {}
     for name in CONTESTANTS:
-        files = [out / f"{name}-{fold}.json" for fold in FOLDS]
+        files = [out / f"{name}-{fold}.json" for fold in folds]
         if all(path.exists() for path in files):
             found[name] = [calibrated(read_rows(path)) for path in files]
     for name, shares in FUSIONS.items():
         if all(member in found for member in shares):
-            folds = zip(*(found[member] for member in shares), strict=True)
-            found[name] = [fused(members, list(shares.values())) for members in folds]
+            each = zip(*(found[member] for member in shares), strict=True)
+            found[name] = [fused(members, list(shares.values())) for members in each]
     return found
 
 
