@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from streammon.core.moderation import (
     ActionOutcome,
     ActionRequest,
     ActionStatus,
+    AuthorBook,
     AuthorRole,
     KnownAuthor,
     ModerationAction,
 )
 from streammon.core.ports import StoredAlert
 from streammon.core.types import StreamId
+from streammon.sinks.moderation.desk import Desk
 from streammon.sinks.moderation.docket import Docket
 from streammon.sinks.moderation.intake import Intake
 from streammon.sinks.moderation.ledger import Ledger
 from streammon.sinks.moderation.policy import proposals
 from streammon.sinks.moderation.records import Decision, State
 from streammon.sinks.moderation.settings import ModerationConfig
+from streammon.sinks.moderation.sink import ModerationSink
 
 CHAT = StreamId("chat")
+SOON_S = 15.0
+LADDER = [{"at": "info", "do": "delete"}, {"at": "warning", "do": ["timeout", "ban"]}]
 DAY_NS = 86_400 * 10**9
 
 
@@ -138,3 +146,33 @@ class Platform:
         if self.outcomes:
             return self.outcomes.pop(0)
         return ActionOutcome(ActionStatus.DONE, receipt=f"mask-{request.author_id}")
+
+
+def settings(path: Path, **changes: Any) -> ModerationConfig:
+    base: dict[str, Any] = {
+        "dry_run": False,
+        "policy": {"chat_flood": LADDER},
+        "path": str(path / "moderation.db"),
+    }
+    return ModerationConfig.model_validate({**base, **changes})
+
+
+@asynccontextmanager
+async def entered(
+    config: ModerationConfig, book: AuthorBook | None
+) -> AsyncIterator[tuple[ModerationSink, Desk]]:
+    sink = ModerationSink("moderation", config)
+    sink.meet(lambda stream: book if stream == CHAT else None)
+    async with asyncio.timeout(SOON_S), sink:
+        assert sink.desk is not None
+        yield sink, sink.desk
+
+
+async def until(desk: Desk, *states: State, count: int = 1) -> list[Decision]:
+    """The decisions, newest first, once so many are in these states."""
+    while True:
+        shown = [*await desk.waiting(1000), *await desk.recent(1000)]
+        found = [each.decision for each in shown if each.decision.state in states]
+        if len(found) >= count:
+            return found
+        await asyncio.sleep(0.02)

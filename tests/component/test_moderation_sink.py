@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,56 +18,31 @@ from streammon.core.moderation import (
     ActionOutcome,
     ActionRequest,
     ActionStatus,
-    AuthorBook,
     AuthorRole,
     KnownAuthor,
     ModerationAction,
 )
 from streammon.core.types import StreamId
-from streammon.sinks.moderation.desk import Desk
 from streammon.sinks.moderation.docket import NotNow
-from streammon.sinks.moderation.records import Decision, State
-from streammon.sinks.moderation.settings import ModerationConfig
+from streammon.sinks.moderation.records import State
 from streammon.sinks.moderation.sink import ModerationSink
 from streammon.sinks.moderation.steward import AT_A_TIME
 from streammon.sinks.outbox import MEMORY, NewAlert, Outbox, pump
 from streammon.sinks.standard_webhooks import verify_webhook
 from tests.answering import Answer, Asked, answering
-from tests.moderating import CHAT, Platform, an_alert, named, stored
+from tests.moderating import (
+    CHAT,
+    SOON_S,
+    Platform,
+    an_alert,
+    entered,
+    named,
+    settings,
+    stored,
+    until,
+)
 
 SECRET = "whsec_" + "c2VjcmV0" * 6
-SOON_S = 15.0
-LADDER = [{"at": "info", "do": "delete"}, {"at": "warning", "do": ["timeout", "ban"]}]
-
-
-def settings(path: Path, **changes: Any) -> ModerationConfig:
-    base: dict[str, Any] = {
-        "dry_run": False,
-        "policy": {"chat_flood": LADDER},
-        "path": str(path / "moderation.db"),
-    }
-    return ModerationConfig.model_validate({**base, **changes})
-
-
-@asynccontextmanager
-async def entered(
-    config: ModerationConfig, book: AuthorBook | None
-) -> AsyncIterator[tuple[ModerationSink, Desk]]:
-    sink = ModerationSink("moderation", config)
-    sink.meet(lambda stream: book if stream == CHAT else None)
-    async with asyncio.timeout(SOON_S), sink:
-        assert sink.desk is not None
-        yield sink, sink.desk
-
-
-async def until(desk: Desk, *states: State, count: int = 1) -> list[Decision]:
-    """The decisions, newest first, once so many are in these states."""
-    while True:
-        shown = [*await desk.waiting(1000), *await desk.recent(1000)]
-        found = [each.decision for each in shown if each.decision.state in states]
-        if len(found) >= count:
-            return found
-        await asyncio.sleep(0.02)
 
 
 async def test_an_incident_is_acted_on_by_its_source_once(tmp_path: Path) -> None:
@@ -363,42 +337,3 @@ async def test_a_platform_that_hangs_holds_up_no_other_stream(tmp_path: Path) ->
         await sink.deliver_alerts([stored({**an_alert(named("a", "m1")), "stream": other}, 2)])
         (done,) = await until(sink.desk, State.DONE)
         assert done.stream == other
-
-
-class Slow(Platform):
-    """Answers when told to."""
-
-    def __init__(self, known: list[str]) -> None:
-        super().__init__(known)
-        self.answers = asyncio.Event()
-
-    async def act(self, request: ActionRequest) -> ActionOutcome:
-        done = await super().act(request)
-        await self.answers.wait()
-        return done
-
-
-async def test_who_is_to_settle_waits_for_the_answer_and_leaves_the_rest_for_the_next_run(
-    tmp_path: Path,
-) -> None:
-    platform = Slow(["a", "b"])
-    async with entered(settings(tmp_path), platform) as (sink, desk):
-        await sink.deliver_alerts([stored(an_alert(named("a", "m1"), named("b", "m2")))])
-        while not platform.asked:  # noqa: ASYNC110 - looked at from outside
-            await asyncio.sleep(0.01)
-        settling = asyncio.create_task(sink.settle())
-        await asyncio.sleep(0.1)
-        assert not settling.done()
-        platform.answers.set()
-        await settling
-        await asyncio.sleep(0.6)  # longer than two looks of the steward
-        assert len(await until(desk, State.DONE)) == len(await until(desk, State.DUE)) == 1
-    assert [request.author_id for request in platform.asked] == ["a"]
-    async with entered(settings(tmp_path), platform) as (_, desk):
-        await until(desk, State.DONE, count=2)
-    assert [request.author_id for request in platform.asked] == ["a", "b"]
-
-
-async def test_a_sink_that_is_down_has_nothing_to_settle(tmp_path: Path) -> None:
-    async with asyncio.timeout(SOON_S):
-        await ModerationSink("moderation", settings(tmp_path)).settle()
