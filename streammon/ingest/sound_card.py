@@ -205,7 +205,9 @@ def _alsa_silent() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """What the sound libraries print on standard error is left out; all else comes after."""
+    """What the sound libraries print on standard error is left out; all else comes after, in its
+    order, though what is said just when this ends may come before it.
+    """
     try:
         real = os.dup(2)
     except OSError:  # a process without standard error has nothing to keep quiet
@@ -218,8 +220,12 @@ def _quiet() -> Iterator[None]:
                 yield
         finally:
             os.dup2(real, 2)
-            said.seek(0)
-            kept = [line for line in said if line.strip() and not line.startswith(_NOISE)]
+            text = os.pread(said.fileno(), os.fstat(said.fileno()).st_size, 0)
+            kept = [
+                line
+                for line in text.splitlines(keepends=True)
+                if line.strip() and not line.startswith(_NOISE)
+            ]
             with contextlib.suppress(OSError):
                 os.write(real, b"".join(kept))
             os.close(real)

@@ -135,7 +135,11 @@ def test_alsa_is_silent_and_nobody_else_is() -> None:
     done = subprocess.run(
         [sys.executable, "-c", NOISY], capture_output=True, text=True, check=True, timeout=50
     )
-    assert done.stderr.splitlines() == [f"mine {number}" for number in range(int(done.stdout))]
+    # Each line whole and once. Their order is kept but where a silence ends: a line said just then
+    # may overtake those that were held back.
+    assert sorted(done.stderr.splitlines()) == sorted(
+        f"mine {number}" for number in range(int(done.stdout))
+    )
 
 
 @pytest.mark.usefixtures("card")
