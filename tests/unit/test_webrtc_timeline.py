@@ -112,6 +112,36 @@ def test_reports_that_contradict_the_timestamps_are_not_believed() -> None:
     assert not timeline.align()
 
 
+@given(
+    st.lists(st.floats(0.0, 0.19), min_size=2, max_size=4),
+    st.floats(0.5, 30.0),
+    st.integers(0, 4),
+)
+def test_one_report_that_was_much_too_late_is_passed_over(
+    late_s: list[float], much_s: float, place: int
+) -> None:
+    timeline = reported_with(late_s[:place] + [much_s] + late_s[place:])
+    assert timeline.trust == "sender"
+
+
+def test_a_sender_that_is_late_again_and_again_is_not_believed_until_it_is_right_again() -> None:
+    assert reported_with([0.0, 0.5]).trust == "broken", "either may be the late one"
+    assert reported_with([0.0, 0.0, 0.0, 0.5, 0.5]).trust == "broken"
+    assert reported_with([0.5, 0.5, 0.0, 0.0, 0.0]).trust == "broken"
+    assert reported_with([0.5, 0.5, 0.0, 0.0, 0.0, 0.0]).trust == "sender"
+
+
+def reported_with(late_s: list[float]) -> Timeline:
+    """After a report of the sound, and one of the picture with each of these delays."""
+    timeline = Timeline()
+    timeline.hear(8000).place(0, 10.0)
+    timeline.video.place(0, 10.0)
+    timeline.hear(8000).reported(report(5.0, 0))
+    for one_s in late_s:
+        timeline.video.reported(report(5.0 + one_s, 0))
+    return timeline
+
+
 def test_a_report_without_a_clock_says_nothing() -> None:
     timeline = Timeline()
     timeline.hear(48_000).place(0, 1.0)

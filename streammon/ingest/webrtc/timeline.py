@@ -29,7 +29,7 @@ REPORTS = 5
 many take the time when a picture was encoded for the time when it was seen."""
 
 REPORT_S = 0.2
-"""How far two reports of a track may contradict its own timestamps."""
+"""How far reports of a track may contradict its own timestamps, but for one that came late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,6 @@ class TrackClock:
     def __init__(self, rate_hz: int) -> None:
         self.rate_hz = rate_hz
         self.report: SenderReport | None = None
-        self.broken = False
         self._rtp: int | None = None
         self._ticks = 0
         self._sent_minus_ours_s: deque[float] = deque(maxlen=REPORTS)
@@ -73,11 +72,15 @@ class TrackClock:
         if self._rtp is None or report.ntp_s == 0:
             return
         ours_s = (self._ticks + _signed(report.rtp - self._rtp)) / self.rate_hz
-        sent_minus_ours_s = report.ntp_s - ours_s
-        before = self._sent_minus_ours_s
-        if before and abs(before[-1] - sent_minus_ours_s) > REPORT_S:
-            self.broken = True
-        before.append(sent_minus_ours_s)
+        self._sent_minus_ours_s.append(report.ntp_s - ours_s)
+
+    @property
+    def broken(self) -> bool:
+        """Whether its newest reports contradict its timestamps. One of them may: it was late."""
+        told = sorted(self._sent_minus_ours_s)
+        if len(told) > 2:
+            return min(told[-2] - told[0], told[-1] - told[1]) > REPORT_S
+        return len(told) == 2 and told[1] - told[0] > REPORT_S
 
     @property
     def sent_minus_ours_s(self) -> float | None:
