@@ -156,6 +156,7 @@ function published(now, why) {
   }
   if (now === "live") {
     livesSince = performance.now();
+    if (troubles.link !== "") events.hurry(); // media go through: so will its news
     shared.began();
   }
   if (now === "connecting" && state === "again") return; // still lost, as people see it
