@@ -120,7 +120,7 @@ def test_reports_that_contradict_the_timestamps_are_not_believed() -> None:
 def test_one_report_that_was_much_too_late_is_passed_over(
     late_s: list[float], much_s: float, place: int
 ) -> None:
-    timeline = reported_with(late_s[:place] + [much_s] + late_s[place:])
+    timeline = reported_with([*late_s[:place], much_s, *late_s[place:]])
     assert timeline.trust == "sender"
 
 
