@@ -29,7 +29,7 @@ class RedisServer(ServerProcess):
         self.start()
 
     def client(self) -> Redis:
-        return Redis(port=self.port, socket_timeout=2.0)
+        return Redis(port=self.port, socket_timeout=10.0)
 
     def answers(self) -> bool:
         try:

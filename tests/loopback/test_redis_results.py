@@ -40,6 +40,12 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_results, "PAUSES", Backoff(first_s=0.05, most_s=0.1))
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of a server that is well: a busy machine does not always answer in 50 ms."""
+    monkeypatch.setattr(redis_results, "ANSWER_S", LIMIT_S)
+
+
 @contextmanager
 def redis_at(url: str, *, ttl_s: int = 60) -> Generator[RedisResults]:
     results = RedisResults(url, ttl_s=ttl_s)
@@ -65,6 +71,7 @@ def stored(server: RedisServer) -> int:
     return int(server.client().dbsize())
 
 
+@pytest.mark.usefixtures("patient")
 def test_what_one_monitor_has_scored_another_does_not_score_again(server: RedisServer) -> None:
     one, two = Steady("one"), Steady("two")
     with cache_at(server.url) as cache:
@@ -83,6 +90,7 @@ def test_what_one_monitor_has_scored_another_does_not_score_again(server: RedisS
     assert again[0].details == {"cached": True}
 
 
+@pytest.mark.usefixtures("patient")
 def test_everything_a_result_says_comes_back_and_nothing_of_whose_it_was(
     server: RedisServer,
 ) -> None:
@@ -110,6 +118,7 @@ def test_everything_a_result_says_comes_back_and_nothing_of_whose_it_was(
     assert isinstance(json.loads(raw), dict)
 
 
+@pytest.mark.usefixtures("patient")
 def test_results_are_kept_for_their_time(server: RedisServer) -> None:
     with redis_at(server.url, ttl_s=77) as redis:
         redis.put({KEY: a_result()})
@@ -153,6 +162,7 @@ NO_RESULTS = [
 ]
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("value", NO_RESULTS, ids=lambda value: str(value[:40]))
 def test_a_value_that_is_no_result_is_a_miss(server: RedisServer, value: bytes) -> None:
     server.client().set(PREFIX + KEY, value)
@@ -163,6 +173,7 @@ def test_a_value_that_is_no_result_is_a_miss(server: RedisServer, value: bytes) 
         assert redis.get([KEY])[KEY].confidence == 0.5
 
 
+@pytest.mark.usefixtures("patient")
 def test_what_json_cannot_hold_is_not_stored_and_costs_nothing_else(server: RedisServer) -> None:
     odd = a_result(details={"score": float("nan")})
     large = a_result(details={"text": "x" * 100_000})
@@ -172,6 +183,7 @@ def test_what_json_cannot_hold_is_not_stored_and_costs_nothing_else(server: Redi
         assert set(redis.get([KEY, "1" * 40, "2" * 40])) == {"2" * 40}
 
 
+@pytest.mark.usefixtures("patient")
 def test_killed_and_started_again_in_mid_run_nothing_fails_and_it_is_used_again(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -202,18 +214,23 @@ def test_killed_and_started_again_in_mid_run_nothing_fails_and_it_is_used_again(
 def test_frozen_it_costs_fifty_milliseconds_and_then_nothing_for_a_while(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_results, "PAUSES", Backoff(first_s=30.0, most_s=30.0))
-    with redis_at(server.url) as redis:
-        redis.get([KEY])
-        with server.frozen():
-            began_s = time.monotonic()
-            assert redis.get([KEY]) == {}
-            assert 0.04 <= time.monotonic() - began_s < 1.0
-            assert redis.errors >= 1
-            began_s = time.monotonic()
-            for _ in range(1000):
+    server.client().set(PREFIX + KEY, json.dumps(SOUND))
+    waits_s: list[float] = []
+    for _ in range(5):
+        with redis_at(server.url) as redis:
+            until(lambda redis=redis: redis.get([KEY]))  # type: ignore[misc]
+            before = redis.errors
+            monkeypatch.setattr(redis_results, "PAUSES", Backoff(first_s=60.0, most_s=60.0))
+            with server.frozen():
+                began_s = time.monotonic()
                 assert redis.get([KEY]) == {}
-            assert time.monotonic() - began_s < 0.5
+                waits_s.append(time.monotonic() - began_s)
+                for _ in range(1000):
+                    assert redis.get([KEY]) == {}
+                assert redis.errors == before + 1, "it was not asked again"
+            monkeypatch.setattr(redis_results, "PAUSES", Backoff(first_s=0.05, most_s=0.1))
+    assert min(waits_s) >= 0.04
+    assert min(waits_s) < 0.5, "one of them at least was not held up by anything else"
 
 
 def test_a_server_that_is_no_redis_is_a_miss_and_its_password_is_in_no_log(
@@ -238,6 +255,7 @@ def test_after_it_is_closed_it_knows_nothing_and_fails_nobody(server: RedisServe
     redis.put({KEY: a_result()})
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_window_of_several_frames_is_kept_like_any(server: RedisServer) -> None:
     window = a_window(a_frame(level=3), a_frame(1, level=4))
     with cache_at(server.url) as cache:
