@@ -136,7 +136,8 @@ def answering(answer: Callable[[Asked], Answer]) -> Iterator[Answering]:
         timeout = 10.0
 
         def setup(self) -> None:
-            server.connections += 1
+            with server._lock:
+                server.connections += 1
             super().setup()
 
         def do_GET(self) -> None:

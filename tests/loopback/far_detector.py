@@ -50,8 +50,8 @@ def several(count: int) -> list[Window]:
 
 @contextmanager
 def remote(url: str, **settings: Any) -> Iterator[RemoteDetector]:
-    """A loaded detector that is patient for two seconds at most, and tries again at once."""
-    given = {"timeout_s": 1.0, "longest_wait_s": 2.0, "retries": 0, **settings}
+    """A loaded detector that is as patient as a busy machine needs, and tries again at once."""
+    given = {"timeout_s": 15.0, "longest_wait_s": 30.0, "retries": 0, **settings}
     config = RemoteConfig.model_validate({"url": url, "modality": "audio", **given})
     detector = config.build("far")
     assert isinstance(detector, RemoteDetector)
