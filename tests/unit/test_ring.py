@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import dataclass
 
@@ -116,25 +117,28 @@ def test_a_single_group_larger_than_the_bound_is_not_kept() -> None:
 
 def test_cuts_are_whole_while_another_thread_adds() -> None:
     ring: PacketRing[FakePacket] = PacketRing(seconds=1.0, max_bytes=10**6)
-    done = threading.Event()
+    enough = threading.Event()
 
     def add() -> None:
-        for number in range(20_000):
+        for number in itertools.count():
             is_key = number % 10 == 0
             ring.add(0, FakePacket(number, 10), 10, starts_group_s=number / 100 if is_key else None)
-        done.set()
+            if number >= 20_000 and enough.is_set():
+                return
 
     thread = threading.Thread(target=add)
     thread.start()
-    cuts = 0
-    while not done.is_set():
-        if (cut := ring.cut(0, 1e9)) is not None:
-            numbers = [packet.number for _, packet in cut.packets]
-            assert numbers[0] % 10 == 0
-            assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-            cuts += 1
-    thread.join()
-    assert cuts
+    try:
+        cuts = 0
+        while cuts < 100 or ring.count < 20_000:
+            if (cut := ring.cut(0, 1e9)) is not None:
+                numbers = [packet.number for _, packet in cut.packets]
+                assert numbers[0] % 10 == 0
+                assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+                cuts += 1
+    finally:
+        enough.set()
+        thread.join()
 
 
 @given(STEPS, st.floats(0.0, 5.0), st.integers(1, 5000), st.integers(1, 7))

@@ -17,7 +17,10 @@ from streammon.flow.signals import stop_on_signals
 
 DRAINS = """
 import asyncio
+from streammon.flow import signals
 from streammon.flow.signals import stop_on_signals
+
+signals.PATIENCE_S = {patience_s}
 
 async def main():
     stop = asyncio.Event()
@@ -33,9 +36,11 @@ asyncio.run(main())
 
 
 @contextmanager
-def monitor(*, drain_s: float) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
+def monitor(
+    *, drain_s: float, patience_s: float = 60.0
+) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
     """A process that drains for so long once it is asked to stop; it is ready to be asked."""
-    command = [sys.executable, "-c", DRAINS.format(drain_s=drain_s)]
+    command = [sys.executable, "-c", DRAINS.format(drain_s=drain_s, patience_s=patience_s)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -54,7 +59,7 @@ def test_the_first_signal_drains(number: signal.Signals) -> None:
 
 
 def test_whoever_waits_for_it_is_told_that_it_goes_on() -> None:
-    with monitor(drain_s=1.5) as (process, out):
+    with monitor(drain_s=0.2, patience_s=0.1) as (process, out):
         process.send_signal(signal.SIGINT)
         assert out.read() == "draining\nstill here\ndrained\n"
         assert process.wait(10) == 0

@@ -119,26 +119,28 @@ async def test_an_impatient_second_cancel_still_ends_the_thread(
 
     def stubborn(leaving: threading.Event) -> Iterator[int]:
         yield 0
-        leaving.wait(5)
+        leaving.wait(20)
         leaving_seen.set()
-        may_end.wait(5)
+        may_end.wait(20)
         raise Retryable("too late for anyone to hear")
+
+    reading = asyncio.Event()
 
     async def read() -> None:
         async with on_thread("stubborn", stubborn, capacity=1, when_full=WhenFull.BLOCK) as items:
             async for _ in items:
-                pass
+                reading.set()
 
     async with asyncio.TaskGroup() as group:
         task = group.create_task(read())
-        await asyncio.sleep(0.01)
+        await reading.wait()  # told to leave before, the thread would not begin to wait
         task.cancel()
-        assert await asyncio.to_thread(leaving_seen.wait, 5)
+        assert await asyncio.to_thread(leaving_seen.wait, 20)
         task.cancel()
         await asyncio.wait({task})
         may_end.set()
     assert task.cancelled()
-    assert await asyncio.to_thread(ended_within, "stubborn", 5.0)
+    assert await asyncio.to_thread(ended_within, "stubborn", 20.0)
     await settle()
     del task
     gc.collect()
