@@ -30,6 +30,8 @@ class Pipe:
         self.room = room
         self.got: list[dict[str, Any]] = []
         self.closed: tuple[int, str] | None = None
+        self.held = False
+        """Whether something is being sent to it and waits until it reads."""
         self.reading = asyncio.Event()
         self._asked: deque[str | bytes] = deque()
         self._news = asyncio.Event()
@@ -101,7 +103,9 @@ class Pipe:
 
     async def _taken(self) -> None:
         await asyncio.sleep(0)
+        self.held = not self.reading.is_set()
         await self.reading.wait()
+        self.held = False
         if self._gone:
             raise PeerGone
 

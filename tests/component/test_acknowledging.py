@@ -133,6 +133,7 @@ async def test_what_cannot_be_kept_is_refused_and_not_shown(
             answer = await acknowledge(client, OPEN, "Ann")
             assert answer.status_code == 503
             assert await known(client) == []
+        monkeypatch.undo()
         assert (await acknowledge(client, OPEN, "Ann")).status_code == 200
         assert await known(client) == [(OPEN, "Ann", "critical")]
 

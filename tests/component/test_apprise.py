@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
-from collections.abc import Generator, Iterator
+import threading
+from collections.abc import Coroutine, Generator, Iterator
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
@@ -18,9 +20,11 @@ from streammon.core.errors import ConfigError, Retryable
 from streammon.core.types import AlertState, Severity, StreamId
 from streammon.sinks.apprise import AppriseConfig
 from streammon.sinks.apprise_sink import AppriseSink
-from tests.answering import Answer, Answering, answering
+from tests.answering import Answer, Answering, Asked, answering
 from tests.fakes import FakeClock
 from tests.outgoing import an_overlay, stored
+
+SOON_S = 20.0
 
 
 @pytest.fixture
@@ -100,13 +104,20 @@ async def test_no_part_of_the_url_is_shown(
 async def test_a_channel_that_hangs_is_left_and_asked_again_once_it_is_done(
     peer: Answering,
 ) -> None:
-    peer.answer = lambda asked: Answer(after_s=0.6)
+    answers = threading.Event()
+
+    def when_told(asked: Asked) -> Answer:
+        answers.wait(SOON_S)
+        return Answer()
+
+    peer.answer = when_told
     async with a_sink(json_url(peer), timeout_s=0.1) as sink:
         with pytest.raises(Retryable, match=r"took longer than 0\.1 s"):
             await sink.deliver_alerts([stored(1)])
         with pytest.raises(Retryable, match="still busy"):
             await sink.deliver_alerts([stored(1)])
-        sink._config = sink._config.model_copy(update={"timeout_s": 5.0})
+        answers.set()
+        sink._config = sink._config.model_copy(update={"timeout_s": SOON_S})
     assert len(peer.asked) == 1
 
 
@@ -159,18 +170,30 @@ class Mails:
         return "250 taken"
 
 
+class OnSocket(Controller):
+    """Listens on a socket that is bound already: nobody else can take its port."""
+
+    def __init__(self, mails: Mails, listening: socket.socket) -> None:
+        host, port = listening.getsockname()
+        super().__init__(mails, hostname=host, port=port, ready_timeout=SOON_S)
+        self._listening = listening
+
+    def _create_server(self) -> Coroutine[Any, Any, asyncio.Server]:
+        return self.loop.create_server(self._factory_invoker, sock=self._listening)
+
+
 @pytest.fixture
 def mails() -> Iterator[Mails]:
     mails = Mails()
-    with socket.create_server(("127.0.0.1", 0)) as holder:
-        port = holder.getsockname()[1]
-    controller = Controller(mails, hostname="127.0.0.1", port=port)
-    controller.start()
-    mails.url = (
-        f"mailto://localhost:{port}?from=monitor@example.org&to=me@example.org&mode=insecure"
-    )
-    yield mails
-    controller.stop()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        controller = OnSocket(mails, listening)
+        controller.start()
+        mails.url = (
+            f"mailto://localhost:{controller.port}"
+            "?from=monitor@example.org&to=me@example.org&mode=insecure"
+        )
+        yield mails
+        controller.stop()
 
 
 @pytest.mark.parametrize("url", ["nonsense://k3ykey", "tgram://k3ykey", "k3ykey", ""])

@@ -52,8 +52,8 @@ def said(number: int) -> Said:
 
 async def read(feed: ChatFeed, reports: Reports, got: list[Item]) -> None:
     """One connection, to its end; what it raises is raised."""
-    context = SourceContext(WantAll(), MonotonicClock(), reports)
-    async with asyncio.timeout(5), feed.open(context) as items:
+    context = SourceContext(WantAll(), FakeClock(auto=False), reports)
+    async with asyncio.timeout(20), feed.open(context) as items:
         got.extend([item async for item in items])
 
 

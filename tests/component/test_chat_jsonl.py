@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from streammon.core.ports import Source, SourceContext
 from streammon.core.types import ChatMessage, HealthState, Item, StreamId
 from streammon.ingest.chat.jsonl import ChatJsonlConfig
 from tests.fakes import Reports, WantAll
+from tests.watch import until
 
 SOON_S = 20.0
 
@@ -72,8 +74,8 @@ async def test_a_recording_keeps_its_pace(tmp_path: Path) -> None:
     got = await read_all(source(path), Reports())
     assert 0.75 <= time.monotonic() - started_s < 5.0
     assert [message.media_s for message in got] == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8])
-    arrived_s = [(message.captured_ns - got[0].captured_ns) / 1e9 for message in got]
-    assert all(at_s >= m.media_s - 0.05 for at_s, m in zip(arrived_s, got, strict=True))
+    arrived_s = [message.captured_ns / 1e9 - started_s for message in got]
+    assert all(at_s >= m.media_s for at_s, m in zip(arrived_s, got, strict=True))
 
 
 async def test_a_fast_recording_is_read_at_once_and_in_full(tmp_path: Path) -> None:
@@ -110,10 +112,20 @@ async def test_bad_lines_are_counted_and_told_of_but_never_repeated(
     assert "swordfish" not in told
 
 
+def stands_at_end(path: Path) -> bool:
+    """Whether this process has the file open, and has come to its end."""
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if each.readlink() == path:
+                place = Path("/proc/self/fdinfo", each.name).read_text().split("\n")[0]
+                return int(place.removeprefix("pos:")) == path.stat().st_size
+    return False
+
+
 async def test_a_followed_file_gives_what_is_added_from_now_on(tmp_path: Path) -> None:
     path = write(tmp_path / "chat.jsonl", [row(0)])
     async with opened(source(path, follow=True), Reports()) as items:
-        await asyncio.sleep(0.3)
+        await until(lambda: stands_at_end(path))
         with path.open("a") as file:
             file.write(row(1) + row(2)[:10])
             file.flush()
@@ -126,7 +138,7 @@ async def test_a_followed_file_gives_what_is_added_from_now_on(tmp_path: Path) -
 async def test_a_followed_file_may_be_truncated_or_replaced(tmp_path: Path, how: str) -> None:
     path = write(tmp_path / "chat.jsonl", [row(n) for n in range(20)])
     async with opened(source(path, follow=True), Reports()) as items:
-        await asyncio.sleep(0.3)
+        await until(lambda: stands_at_end(path))
         with path.open("a") as file:
             file.write(row(20, at_s=100.0))
         before = (await take(items, 1))[0]
@@ -204,24 +216,26 @@ class All:
     frame_interval_s, audio = None, False
 
 async def main(most):
-    ticks = 0
+    ticks = got = 0
     async def tick():
         nonlocal ticks
         while True:
             await asyncio.sleep(0.02)
             ticks += 1
+            if got == 1 and ticks > 5:
+                print("ticked", flush=True)
+                return
     source = ChatJsonlConfig(path="-", hash_authors=False).build(StreamId("chat"))
     context = SourceContext(All(), MonotonicClock(), lambda state, cause: None)
     ticking = asyncio.ensure_future(tick())
     async with source.open(context) as items:
-        got = 0
         async for message in items:
-            got += 1
             print(message.author_id, flush=True)
+            got, ticks = got + 1, 0
             if got == most:
                 break
     ticking.cancel()
-    print("left", ticks > 5, flush=True)
+    print("left", flush=True)
 
 asyncio.run(main(int(sys.argv[1])))
 """
@@ -239,7 +253,7 @@ def reader(most: int) -> subprocess.Popen[str]:
 def test_standard_input_is_read_to_its_end() -> None:
     with reader(-1) as process:
         out, _ = process.communicate(row(1) + "bad\n" + row(2).rstrip("\n"), timeout=SOON_S)
-    assert out.split()[:3] == ["u1", "u2", "left"]
+    assert [word for word in out.split() if word != "ticked"] == ["u1", "u2", "left"]
     assert process.returncode == 0
 
 
@@ -251,11 +265,11 @@ def test_a_silent_sender_neither_blocks_the_loop_nor_keeps_the_process_alive() -
         process.stdin.write(row(1))
         process.stdin.flush()
         assert process.stdout.readline() == "u1\n"
-        time.sleep(0.5)
+        assert process.stdout.readline() == "ticked\n", "the loop goes on"
         process.stdin.write(row(2))
         process.stdin.flush()
         assert process.stdout.readline() == "u2\n"
-        assert process.stdout.readline() == "left True\n"
+        assert process.stdout.readline() == "left\n"
         assert process.wait(timeout=SOON_S) == 0
 
 

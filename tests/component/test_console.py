@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import io
 import os
@@ -49,11 +50,12 @@ async def on_terminal(items: Sequence[Outgoing], *, columns: int = 120, lines: i
             for item in items:
                 if sink.wants(item):
                     await sink.deliver(item)
-        await asyncio.sleep(0.05)
     finally:
         loop.remove_reader(screen)
         os.close(terminal)
-        os.close(screen)
+    with os.fdopen(screen, "rb", buffering=0) as rest, contextlib.suppress(OSError):
+        while data := rest.read(65536):  # an error tells that nobody has the other end
+            shown.extend(data)
     return shown.decode()
 
 

@@ -180,7 +180,7 @@ async def test_alerts_reach_it_through_the_outbox_though_it_was_down(tmp_path: P
 
 
 def hooked(url: str, **changes: Any) -> dict[str, Any]:
-    return {"hook": {"url": url, "secret": SECRET, "answer_within_s": 0.4, **changes}}
+    return {"hook": {"url": url, "secret": SECRET, "answer_within_s": SOON_S, **changes}}
 
 
 def saying(body: bytes, status: int = 200) -> Callable[[Asked], Answer]:
@@ -230,7 +230,8 @@ async def test_a_veto_of_the_hook_stops_it(tmp_path: Path) -> None:
 async def test_anything_else_is_silence_and_silence_holds(tmp_path: Path, answer: Answer) -> None:
     platform = Platform(["a"])
     with answering(lambda asked: answer) as bot:
-        async with entered(settings(tmp_path, **hooked(bot.url)), platform) as (sink, desk):
+        config = settings(tmp_path, **hooked(bot.url, answer_within_s=0.4))
+        async with entered(config, platform) as (sink, desk):
             await sink.deliver_alerts([stored(an_alert(named("a", "m1")))])
             (held,) = await until(desk, State.HELD)
     assert (held.by, held.cause) == ("timer", "the hook gave no answer in time")

@@ -262,10 +262,9 @@ async def test_a_letter_that_was_dropped_while_an_earlier_one_was_posted_is_not_
         await outbox.append_many([a_row(at, stream=A) for at in range(3)])
         await _until(lambda: bool(sink.tries))
         with Beside(tmp_path / "o.db") as beside:
-            known = outbox.stats().outside
+            undisturbed = post._disturbed
             beside.drop(beside.waiting()[1:2])
-        await outbox.changed_outside(known)
-        await asyncio.sleep(0.05)
+        await _until(lambda: post._disturbed is not undisturbed)
         going.set()
         await _until(lambda: post.resting)
     assert sink.tries == ["alert-0", "alert-2"]

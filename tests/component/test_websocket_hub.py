@@ -14,6 +14,7 @@ from streammon.sinks.websocket_hub import TAIL_ALERTS
 from tests.fakes import a_result
 from tests.outgoing import a_health, a_meter, a_row, an_overlay
 from tests.viewers import Pipe, a_stage, numbers
+from tests.watch import until
 
 DOOR = StreamId("door")
 
@@ -81,9 +82,8 @@ async def test_pictures_are_asked_for_only_while_someone_looks() -> None:
         assert stage.hub.viewers(DOOR)
         assert not stage.hub.viewers(StreamId("cam"))
         client.leave()
-        await asyncio.sleep(0.01)
+        await until(lambda: stage.hub.stats().clients == 0)
         assert not stage.hub.viewers(DOOR)
-        assert stage.hub.stats().clients == 0
 
 
 # --- alerts: all of them, in order, whatever happens -----------------------------------------
@@ -259,8 +259,7 @@ async def test_a_dead_client_is_forgotten() -> None:
         client = await stage.client()
         client.leave()
         stage.hub.publish(a_result())
-        await asyncio.sleep(0.02)
-        assert stage.hub.stats().clients == 0
+        await until(lambda: stage.hub.stats().clients == 0)
         assert client.closed is None
 
 
@@ -298,7 +297,8 @@ async def test_closing_the_hub_says_goodbye_to_everyone() -> None:
     async with a_stage() as stage:
         clients = [await stage.client() for _ in range(3)]
         stage.hub.close()
-        await asyncio.sleep(0.05)
+        await until(lambda: stage.hub.stats().clients == 0)
+        await until(lambda: all(client.closed for client in clients))
         assert [client.closed for client in clients] == [(1001, "shutting down")] * 3
         late = Pipe()
         await stage.serve(late)

@@ -20,6 +20,7 @@ from tests.coded import FPS, CodedFilm, h264
 from tests.fakes import ScriptedSource
 from tests.outgoing import a_meter, an_overlay
 from tests.viewers import Pipe, Stage, a_stage
+from tests.watch import until
 
 CAM = StreamId("cam")
 PACKETS = {"cam": {"mode": "packets"}}
@@ -117,7 +118,7 @@ async def test_a_slow_client_costs_no_memory_and_goes_on_with_a_later_keyframe()
         await shown(client, 1)
         client.toggle()
         source.put(packets[1])
-        await asyncio.sleep(0.1)  # its sender waits with this one
+        await until(lambda: client.held)  # its sender waits with this one
         for packet in packets[2:33]:
             source.put(packet)
         await asyncio.sleep(BEHIND_S)
@@ -144,13 +145,13 @@ async def test_another_source_of_the_same_name_is_followed_too() -> None:
         stage.hub.show_packets_of(sources.get)
         client = await stage.client(events=["overlay"], pictures=PACKETS)
         track, packets = film()
-        for count in (3, 2):
+        for count, all_of_them in ((3, 3), (2, 5)):
             source = CodedFilm()
             source.begin(track, packets[0])
             for packet in packets[:count]:
                 source.put(packet)
             sources[CAM] = source
-            await asyncio.sleep(0.05)
+            await shown(client, all_of_them)
             del sources[CAM]
             await asyncio.sleep(0.05)
         assert await shown(client, 5) == [0, 1, 2, 0, 1]
