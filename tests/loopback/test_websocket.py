@@ -41,8 +41,15 @@ async def client(
         assert checked(text(await connection.recv()))["type"] == "hello"
         if subscribe is not None:
             await connection.send(json.dumps({"type": "subscribe", **subscribe}))
-            await asyncio.sleep(0.05)
+            await taken_up(sink)
         yield connection
+
+
+async def taken_up(sink: WebSocketSink) -> None:
+    """Returns once every client gets what it asked for: live events of before are not for it."""
+    async with asyncio.timeout(20):
+        while any(each.subscription is None for each in sink._hub._clients):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def text(message: str | bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,28 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from streammon.core.errors import Permanent
-from streammon.core.types import HealthState
+from streammon.core.ports import SourceContext
+from streammon.core.types import HealthState, Item
 from streammon.sinks.websocket import WebSocketConfig, WebSocketSink
 from streammon.telemetry.metrics import Metrics
 from tests.component.test_monitor import a_monitor, bright, paced
 from tests.component.test_outbox import a_full_disk
-from tests.fakes import Pause, ScriptedSource
+from tests.fakes import ScriptedSource
 
 SOON_S = 20.0
+
+
+class Waiting(ScriptedSource):
+    """Gives nothing before it may."""
+
+    def __init__(self, *script: Any, **more: Any) -> None:
+        super().__init__(*script, **more)
+        self.may_begin = asyncio.Event()
+
+    async def _items(self, context: SourceContext) -> AsyncGenerator[Item]:
+        await self.may_begin.wait()
+        async for item in super()._items(context):
+            yield item
 
 
 async def until_seen(
@@ -48,8 +62,7 @@ async def test_a_history_without_room_is_told_of_and_its_alerts_come_once_there_
 ) -> None:
     history, metrics, stop = tmp_path / "history.db", Metrics(), asyncio.Event()
     sink = WebSocketConfig(port=0, history=history).build("viewers")
-    frames = bright(200)
-    source = ScriptedSource("cam", [Pause(1.0), *paced(frames)], stays_open=True)
+    source = Waiting("cam", paced(bright(4_000)), stays_open=True)
     seen: list[dict[str, Any]] = []
     async with (
         a_monitor([source], sinks=[sink], metrics=metrics) as (monitor, outbox),
@@ -60,6 +73,7 @@ async def test_a_history_without_room_is_told_of_and_its_alerts_come_once_there_
         async with connect(sink.url, compression=None) as connection:
             await connection.send(json.dumps({"type": "subscribe"}))
             with a_full_disk(history):
+                source.may_begin.set()  # not before: its first alert is to find the disk full
                 await until_seen(
                     connection,
                     seen,
