@@ -139,7 +139,8 @@ async def test_every_answer_has_its_meaning(
             await sink.post(stored(1))
     assert type(caught.value) is error
     assert "k3y" not in str(caught.value)
-    assert len(peer.asked) == 1, "nothing is followed"
+    # A busy machine may not have read yet what is given up after 0.3 s.
+    assert len(peer.asked) <= 1, "nothing is followed"
 
 
 async def test_an_endless_answer_is_not_read_to_its_end(peer: Answering) -> None:
@@ -281,13 +282,14 @@ async def test_a_receiver_that_was_down_gets_every_alert_once_by_id_and_in_order
     sink = a_sink(peer.url, secret=OLD, first_pause_s=0.02, most_pause_s=0.1)
     async with posting(sink, reports) as outbox:
         for number in range(60):
+            if number == 45:  # not before its being down was met
+                await _until(lambda: any(state is HealthState.RETRYING for state, _ in reports))
             receiver.down = 15 <= number < 45
             await outbox.append(a_row(number, stream=StreamId(f"cam-{number % 3}")))
             await asyncio.sleep(0.005)
         await _until(lambda: len(receiver.seen) == 60)
         await _until(lambda: reports[-1] == (HealthState.UP, ""))
     assert receiver.by_stream() == {f"cam-{k}": list(range(k, 60, 3)) for k in range(3)}
-    assert any(state is HealthState.RETRYING for state, _ in reports)
 
 
 async def test_each_endpoint_gets_what_it_chose(peer: Answering) -> None:
@@ -314,10 +316,10 @@ async def test_an_endpoint_that_is_down_holds_up_no_other(peer: Answering) -> No
         asyncio.TaskGroup() as group,
     ):
         running = []
-        for name in ("up", "down"):
+        for name, timeout_s in (("up", 15.0), ("down", 0.2)):
             await outbox.join(name)
             sink = WebhookConfig.model_validate(
-                {"url": f"{peer.url}/{name}", "allow_private": True, "timeout_s": 0.2}
+                {"url": f"{peer.url}/{name}", "allow_private": True, "timeout_s": timeout_s}
             ).build(name)
             outlet = Outlet(sink, outbox, clock=CLOCK, report=Reports(), metrics=Metrics())
             running.append(group.create_task(outlet.run()))
@@ -351,8 +353,13 @@ def test_a_process_killed_in_between_loses_nothing(peer: Answering, tmp_path: Pa
     peer.answer = receiver
     last = 0
     for _ in range(3):
-        receiver.down = not receiver.down
-        last = _run_until_killed(peer.url, tmp_path / "o.db", lines=15 + chance.randrange(20))
+        receiver.down, before = not receiver.down, receiver.posts
+        last = _run_until_killed(
+            peer.url,
+            tmp_path / "o.db",
+            lines=15 + chance.randrange(20),
+            met=lambda before=before: receiver.posts > before,  # type: ignore[misc]
+        )
     receiver.down = False
     with _child(peer.url, tmp_path / "o.db", "drain") as child:
         assert child.wait(timeout=30.0) == 0
@@ -371,13 +378,16 @@ def _child(url: str, path: Path, todo: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=ROOT)
 
 
-def _run_until_killed(url: str, path: Path, *, lines: int) -> int:
-    """The last alert that the process is known to have stored."""
+def _run_until_killed(url: str, path: Path, *, lines: int, met: Callable[[], bool]) -> int:
+    """The last alert that the process is known to have stored; killed after so many, and not
+    before it has met the receiver.
+    """
     with _child(url, path, "0.005") as child:
         assert child.stdout is not None
         number = 0
-        for _ in range(lines):
+        while lines > 0 or not met():
             number = int(child.stdout.readline())
+            lines -= 1
         child.kill()
         for line in child.stdout:
             number = int(line)
