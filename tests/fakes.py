@@ -49,6 +49,10 @@ class FakeClock:
     def now_ns(self) -> int:
         return self._now_ns
 
+    def pass_s(self, delay_s: float) -> None:
+        """Time that somebody takes without a loop; wakes nobody."""
+        self._now_ns += round(delay_s * 1e9)
+
     async def sleep(self, delay_s: float) -> None:
         self.slept_s.append(delay_s)
         loop = asyncio.get_running_loop()

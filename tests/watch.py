@@ -28,6 +28,20 @@ def seen(stream: str, number: int = 0, *, level: int = 0) -> Window:
     return a_window(frame)
 
 
+class LeapClock(MonotonicClock):
+    """The process's own time, and what a test adds to it."""
+
+    def __init__(self) -> None:
+        self._leapt_ns = 0
+
+    def now_ns(self) -> int:
+        return super().now_ns() + self._leapt_ns
+
+    def leap(self, delay_s: float) -> None:
+        """So much later for all who look; who sleeps wakes no sooner."""
+        self._leapt_ns += round(delay_s * 1e9)
+
+
 class Watch:
     """A scheduler on the running loop, what it says of its health, and its results."""
 
@@ -39,11 +53,12 @@ class Watch:
         modalities: frozenset[Modality] = frozenset({Modality.VIDEO}),
         capacity: int = 256,
     ) -> None:
+        self.clock = LeapClock()
         self.health: list[Health] = []
         self.scheduler = Scheduler(
             {each.name: each for each in detectors},
             settings,
-            clock=MonotonicClock(),
+            clock=self.clock,
             report=self.health.append,
         )
         for stream in streams:
