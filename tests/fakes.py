@@ -90,6 +90,12 @@ class FakeClock:
             wake.set_result(None)
 
 
+async def until(true: Callable[[], object]) -> None:
+    """Look until it is so: for what happens on other threads. The test's own limit ends it."""
+    while not true():  # noqa: ASYNC110 - no event tells this
+        await asyncio.sleep(0.002)
+
+
 async def settle() -> None:
     """Return when no other task of this loop can run without time, a thread or a socket."""
     await asyncio.sleep(0)
@@ -116,6 +122,13 @@ class Pause:
     delay_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """In a script: nothing comes before this is so; unset, what the source's `may_go_on` says."""
+
+    when: Callable[[], object] | None = None
+
+
 class ScriptedSource:
     """Plays a script: items are yielded, pauses waited for, exceptions raised.
 
@@ -126,11 +139,12 @@ class ScriptedSource:
     def __init__(
         self,
         stream: str,
-        script: Sequence[Item | Pause | Exception],
+        script: Sequence[Item | Pause | Turn | Exception],
         *,
         modalities: frozenset[Modality] = frozenset({Modality.VIDEO}),
         stays_open: bool = False,
     ) -> None:
+        self.may_go_on: Callable[[], bool] = lambda: True
         self.stream = StreamId(stream)
         self.modalities = modalities
         self.opened = self.closed = 0
@@ -154,6 +168,8 @@ class ScriptedSource:
                 raise step
             if isinstance(step, Pause):
                 await context.clock.sleep(step.delay_s)
+            elif isinstance(step, Turn):
+                await until(step.when or self.may_go_on)
             else:
                 now_ns = context.clock.now_ns()
                 yield replace(step, stream=self.stream, epoch=epoch, captured_ns=now_ns)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,91 +11,27 @@ import pytest
 
 from streammon.alerts.baseline import BaselineConfig
 from streammon.alerts.sequential import CusumConfig
-from streammon.config import MonitorConfig, OutboxConfig, parse_config
+from streammon.config import OutboxConfig
 from streammon.core.clock import MonotonicClock
 from streammon.core.errors import Permanent, Retryable
 from streammon.core.moderation import AuthorBook
-from streammon.core.ports import Detector, Sink, Source, StoredAlert
+from streammon.core.ports import StoredAlert
 from streammon.core.types import (
     Alert,
     AlertState,
     DetectionResult,
     Health,
     HealthState,
-    Item,
-    Outgoing,
     Overlay,
     StreamId,
 )
 from streammon.flow import supervise
 from streammon.pipelines import tending
-from streammon.pipelines.building import Parts
-from streammon.pipelines.monitor import Monitor
 from streammon.sinks.outbox import MEMORY, Outbox
 from streammon.sinks.outbox_store import AlertRow
-from streammon.sinks.websocket_hub import Hub
-from streammon.sinks.wire import WallClock
 from streammon.telemetry.metrics import Metrics
-from tests.fakes import Brightness, Pause, RecordingSink, ScriptedSource, a_frame
-
-QUICK = {
-    "drain_s": 5.0,
-    "alerts": {"hold_s": 0.0, "clear_s": 0.5, "cool_down_s": 0.5, "update_every_s": 1.0},
-    "scheduler": {"device": "cpu", "cpu_threads": 1, "batch_wait_s": 0.0},
-}
-
-
-def bright(count: int, *, first: int = 0) -> list[Item]:
-    return [a_frame(first + n, media_s=(first + n) * 0.5, level=250) for n in range(count)]
-
-
-def dark(count: int, *, first: int = 0) -> list[Item]:
-    return [a_frame(first + n, media_s=(first + n) * 0.5, level=3) for n in range(count)]
-
-
-def paced(items: Sequence[Item | Exception]) -> list[Item | Pause | Exception]:
-    """A little real time between items, so that each window is seen before the next."""
-    return [step for item in items for step in (item, Pause(0.01))]
-
-
-@asynccontextmanager
-async def a_monitor(
-    sources: Sequence[Source],
-    *,
-    detectors: Sequence[Detector] | None = None,
-    sinks: Sequence[Sink] = (),
-    changes: dict[str, Any] | None = None,
-    metrics: Metrics | None = None,
-    rule: CusumConfig = CusumConfig(),
-    outbox: Outbox | None = None,
-) -> AsyncGenerator[tuple[Monitor, Outbox]]:
-    config: MonitorConfig = parse_config({**QUICK, **(changes or {})})
-    clock = MonotonicClock()
-    wall = WallClock(clock)
-    found = detectors if detectors is not None else [Brightness()]
-    parts = Parts(
-        sources=tuple(sources),
-        detectors={detector.name: detector for detector in found},
-        rules={"default": rule.build("default")},
-        sinks=tuple(sinks),
-    )
-    async with outbox or Outbox(OutboxConfig(), MEMORY, clock=clock) as outbox:
-        hub = Hub(outbox, wall=wall, max_clients=10, hello=dict)
-        monitor = Monitor(
-            config,
-            parts,
-            clock=clock,
-            outbox=outbox,
-            hub=hub,
-            metrics=metrics or Metrics(),
-            wall=wall,
-            origin="test",
-        )
-        yield monitor, outbox
-
-
-def of(sink: RecordingSink, kind: type[Outgoing]) -> list[Any]:
-    return [item for item in sink.items if isinstance(item, kind)]
+from tests.fakes import Brightness, RecordingSink, ScriptedSource, Turn, until
+from tests.monitors import a_monitor, bright, dark, of, paced
 
 
 async def test_a_stream_that_deserves_it_gets_an_incident_from_open_to_close() -> None:
@@ -202,13 +137,15 @@ class Deeds(RecordingSink):
         self.left_before.append(self._source.closed)
 
 
-@pytest.mark.parametrize(("after_s", "left_before"), [(0.1, [0, 0]), (60.0, [0])])
+@pytest.mark.parametrize(
+    ("after_s", "drain_s", "left_before"), [(0.1, 60.0, [0, 0]), (60.0, 5.0, [0])]
+)
 async def test_sources_stay_until_deeds_are_done_or_a_share_of_the_time_to_drain_is_over(
-    after_s: float, left_before: list[int]
+    after_s: float, drain_s: float, left_before: list[int]
 ) -> None:
     source = ScriptedSource("cam", paced(dark(2)), stays_open=True)
     sink = Deeds(source, after_s=after_s)
-    async with a_monitor([source], sinks=[sink], changes={"drain_s": 2.0}) as (monitor, _):
+    async with a_monitor([source], sinks=[sink], changes={"drain_s": drain_s}) as (monitor, _):
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             running = group.create_task(monitor.run(stop))
@@ -271,9 +208,14 @@ async def test_a_durable_sink_gets_every_alert_in_order_through_the_outbox() -> 
 
 async def test_a_broker_that_stays_away_leaves_its_alerts_in_the_outbox() -> None:
     sink = AcceptingSink("broker", refusals=10**6)
-    source = ScriptedSource("cam", paced(bright(24)))
-    async with a_monitor([source], sinks=[sink], changes={"drain_s": 0.5}) as (monitor, outbox):
-        assert await monitor.run(asyncio.Event())
+    source = ScriptedSource("cam", paced(bright(24)), stays_open=True)
+    async with a_monitor([source], sinks=[sink], changes={"drain_s": 2.0}) as (monitor, outbox):
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(monitor.run(stop))
+            await until(lambda: outbox.last_seq)
+            stop.set()
+        assert running.result()
         assert outbox.stats().cursors["broker"] == 0
         assert await outbox.read("broker", 10)
 
@@ -357,12 +299,17 @@ async def test_an_incident_on_a_stream_that_is_gone_is_closed_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(tending.GONE_AFTER_S, HealthState.RETRYING, 0.1)
-    monkeypatch.setattr(supervise.Backoff, "delay_s", lambda self, attempt: 1.5)
+    monkeypatch.setattr(supervise.Backoff, "delay_s", lambda self, attempt: 60.0)
     sink = RecordingSink()
-    script = [*paced(bright(24)), Pause(0.3), Retryable("connection refused")]
-    source = ScriptedSource("cam", script, stays_open=True)
+    opened = Turn(lambda: of(sink, Alert))
+    source = ScriptedSource("cam", [*paced(bright(24)), opened, Retryable("connection refused")])
     async with a_monitor([source], sinks=[sink]) as (monitor, _):
-        await monitor.run(asyncio.Event(), duration_s=4.0)
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(monitor.run(stop))
+            await until(lambda: of(sink, Alert))
+            await until(lambda: not monitor.status.open_incidents())
+            stop.set()
     alerts: list[Alert] = of(sink, Alert)
     assert alerts[0].state is AlertState.OPENED
     assert alerts[-1].state is AlertState.CLOSED
@@ -373,7 +320,7 @@ async def test_the_metrics_count_what_the_parts_did() -> None:
     metrics = Metrics()
     source = ScriptedSource("cam", paced(bright(24)))
     async with a_monitor([source], sinks=[RecordingSink()], metrics=metrics) as (monitor, _):
-        await monitor.run(asyncio.Event(), duration_s=2.0)
+        await monitor.run(asyncio.Event())
     page, _ = metrics.render()
     text = page.decode()
     assert 'streammon_items_total{modality="video",stream="cam"} 24.0' in text

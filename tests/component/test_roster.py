@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 from streammon.alerts.sequential import CusumConfig
 from streammon.config import OutboxConfig, parse_config
 from streammon.core.clock import MonotonicClock
 from streammon.core.ports import Source
-from streammon.core.types import Alert, AlertState, DetectionResult, Item, Outgoing, StreamId
+from streammon.core.types import Alert, AlertState, DetectionResult, StreamId
 from streammon.flow.channel import Channel, WhenFull
 from streammon.pipelines.building import Parts
 from streammon.pipelines.monitor import Monitor
@@ -19,13 +18,9 @@ from streammon.sinks.outbox import Outbox
 from streammon.sinks.websocket_hub import Hub
 from streammon.sinks.wire import WallClock
 from streammon.telemetry.metrics import Metrics
-from tests.fakes import Brightness, Pause, RecordingSink, ScriptedSource, a_frame
+from tests.fakes import Brightness, RecordingSink, ScriptedSource, a_frame
+from tests.monitors import QUICK, in_step, of, paced
 
-QUICK: dict[str, Any] = {
-    "drain_s": 5.0,
-    "alerts": {"hold_s": 0.0, "clear_s": 0.5, "cool_down_s": 0.5, "update_every_s": 1.0},
-    "scheduler": {"device": "cpu", "cpu_threads": 1, "batch_wait_s": 0.0},
-}
 SOON_S = 30.0
 
 
@@ -45,8 +40,8 @@ class Gate:
 
 
 def scripted(name: str, level: int, count: int) -> ScriptedSource:
-    frames: list[Item] = [a_frame(n, media_s=n * 0.5, level=level) for n in range(count)]
-    return ScriptedSource(name, [step for frame in frames for step in (frame, Pause(0.01))])
+    frames = [a_frame(n, media_s=n * 0.5, level=level) for n in range(count)]
+    return ScriptedSource(name, paced(frames))
 
 
 @asynccontextmanager
@@ -79,6 +74,8 @@ async def running(
             wall=wall,
             origin="test",
         )
+        for source in named:
+            in_step(monitor, source)
         stop = asyncio.Event()
         group.create_task(monitor.run(stop))
         try:
@@ -92,14 +89,10 @@ async def until_gone(gate: Gate, count: int) -> None:
         await asyncio.sleep(0.02)
 
 
-def of(sink: RecordingSink, kind: type[Outgoing]) -> list[Any]:
-    return [item for item in sink.items if isinstance(item, kind)]
-
-
 async def test_who_comes_is_watched_and_forgotten_once_all_is_judged() -> None:
     gate, sink = Gate(), RecordingSink()
     async with running(gate, sink, named=[scripted("cam", 3, 4)]) as monitor:
-        await gate.coming.send(scripted("ann", 250, 40))
+        await gate.coming.send(in_step(monitor, scripted("ann", 250, 40)))
         await until_gone(gate, 1)
         assert [view.stream for view in monitor.status.streams()] == ["cam"]
         assert "stream:ann" not in {health.component for health in monitor.status.health()}
@@ -111,9 +104,9 @@ async def test_who_comes_is_watched_and_forgotten_once_all_is_judged() -> None:
 
 async def test_a_name_may_come_again_once_it_has_left() -> None:
     gate, sink = Gate(), RecordingSink()
-    async with running(gate, sink):
+    async with running(gate, sink) as monitor:
         for visits in (1, 2):
-            await gate.coming.send(scripted("ann", 3, 6))
+            await gate.coming.send(in_step(monitor, scripted("ann", 3, 6)))
             await until_gone(gate, visits)
     results: list[DetectionResult] = of(sink, DetectionResult)
     assert len([result for result in results if result.stream == "ann"]) == 6
@@ -125,7 +118,7 @@ async def test_several_are_watched_at_once_and_a_monitor_without_any_goes_on() -
         await asyncio.sleep(0.1)
         assert monitor.status.streams() == ()
         for name in ("ann", "bob", "eve"):
-            await gate.coming.send(scripted(name, 3, 6))
+            await gate.coming.send(in_step(monitor, scripted(name, 3, 6)))
         await until_gone(gate, 3)
     assert set(gate.gone) == {"ann", "bob", "eve"}
 
@@ -148,7 +141,7 @@ async def test_a_name_that_is_taken_is_turned_away_and_all_others_go_on() -> Non
     camera = ScriptedSource("cam", [a_frame(0)], stays_open=True)
     async with running(gate, sink, named=[camera]) as monitor:
         await gate.coming.send(scripted("cam", 3, 4))
-        await gate.coming.send(scripted("ann", 3, 6))
+        await gate.coming.send(in_step(monitor, scripted("ann", 3, 6)))
         await until_gone(gate, 2)
         assert gate.gone == ["cam", "ann"]
         assert [view.stream for view in monitor.status.streams()] == ["cam"]
