@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 
 from streammon.config import ServerConfig
 from streammon.core.errors import Permanent
-from streammon.server import patience
+from streammon.server import patience, serve
 from streammon.server.app import build_app
 from streammon.server.serve import serving
 from streammon.telemetry.metrics import Metrics
@@ -55,6 +55,24 @@ async def talking(
         yield client
 
 
+WHOLE = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+async def connected(
+    url: str, *, sending: bytes
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which this lies ready before the server takes it up."""
+    host, _, port = url.removeprefix("http://").rstrip("/").partition(":")
+    raw = socket.create_connection((host, int(port)))
+    raw.sendall(sending)
+    return await asyncio.open_connection(sock=raw)
+
+
 async def hello(client: ClientConnection) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(await client.recv())
     assert message["type"] == "hello"
@@ -75,15 +93,13 @@ async def test_the_url_that_is_told_answers_at_once() -> None:
 async def test_a_request_that_is_never_finished_holds_no_connection(
     begun: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "HEAD_WITHIN_S", 0.3)
-    whole = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-    async with asyncio.timeout(10.0), served() as (_, url):
-        where = url.removeprefix("http://").rstrip("/").split(":")
-        for before in (b"", whole):
-            reader, writer = await asyncio.open_connection(where[0], int(where[1]))
+    async with asyncio.timeout(20.0), served() as (_, url):
+        for before in (b"", WHOLE):
+            monkeypatch.setattr(patience, "HEAD_WITHIN_S", 20.0 if before else 0.3)
+            reader, writer = await connected(url, sending=before)
             if before:
-                writer.write(before)
                 assert b"200 OK" in await reader.readuntil(b"}")
+                monkeypatch.setattr(patience, "HEAD_WITHIN_S", 0.3)
             writer.write(begun)
             with contextlib.suppress(ConnectionResetError):
                 for _ in range(3):  # dripping on does not help
@@ -97,14 +113,18 @@ async def test_clients_that_take_their_time_between_requests_are_let_be(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(patience, "HEAD_WITHIN_S", 0.2)
-    async with served() as (_, url), httpx.AsyncClient(base_url=url) as client, talking(url) as one:
-        await hello(one)
-        for _ in range(2):
-            assert (await client.get("/health")).status_code == 200
+    async with asyncio.timeout(20.0), served() as (_, url):
+        plain, asking = await connected(url, sending=WHOLE)
+        web, upgrading = await connected(url, sending=UPGRADE)
+        assert b"101" in await web.readline()
+        for again in (WHOLE, b""):
+            assert b"200 OK" in await plain.readuntil(b"}")
             await asyncio.sleep(0.5)
-        await one.send(SUBSCRIBE)
-        pong = await one.ping()
-        await asyncio.wait_for(pong, 5.0)
+            assert not plain.at_eof()
+            assert not web.at_eof()
+            asking.write(again)
+        for writer in (asking, upgrading):
+            writer.close()
 
 
 async def test_a_port_in_use_is_an_error_that_says_what_to_do() -> None:
@@ -203,19 +223,11 @@ async def test_shutdown_says_going_away_to_every_client() -> None:
 
 async def test_a_client_that_never_answers_does_not_hold_up_the_end() -> None:
     async with served() as (_, url):
-        port = int(url.rstrip("/").rpartition(":")[2])
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(
-            b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
+        reader, writer = await connected(url, sending=UPGRADE)
         assert b"101" in await reader.readline()
-        _, idle = await asyncio.open_connection("127.0.0.1", port)
-        idle.write(b"GET / HTTP/1.1\r\nHo")
-        await idle.drain()
+        _, idle = await connected(url, sending=b"GET / HTTP/1.1\r\nHo")
         began_s = time.monotonic()
-    assert time.monotonic() - began_s < 6.0
+    assert time.monotonic() - began_s < serve.PING_INTERVAL_S, "until it would be missed"
     for left in (writer, idle):
         left.close()
 
