@@ -11,7 +11,7 @@ import pytest
 from streammon.core.clock import MonotonicClock
 from streammon.core.errors import StreammonError
 from streammon.core.ports import SourceContext
-from streammon.core.types import Item
+from streammon.core.types import AudioChunk, Item, VideoFrame
 from streammon.ingest.av_source import AvSource
 from streammon.ingest.av_url import AvUrlConfig
 from tests.fakes import CAM, Reports, WantAll
@@ -40,6 +40,16 @@ async def some_until(items: AsyncIterator[Item], enough: Callable[[], bool]) -> 
     async for item in items:
         got.append(item)
         if enough():
+            break
+    return got
+
+
+async def some_of_both(items: AsyncIterator[Item], count: int) -> list[Item]:
+    """So many items, and more until pictures and sound are among them."""
+    got: list[Item] = []
+    async for item in items:
+        got.append(item)
+        if len(got) >= count and {type(each) for each in got} == {VideoFrame, AudioChunk}:
             break
     return got
 
