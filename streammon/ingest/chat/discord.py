@@ -50,6 +50,8 @@ HELLO_S = 20.0
 GOING_AWAY = 4900
 """Our own code of closing: 1000 and 1001 would end the session, which is to be resumed."""
 MOST_BEAT_S = 600.0
+HELD_UP_S = 1.0
+"""So much longer a heartbeat may be unanswered: where we were held up, the answer waits unread."""
 MOST_WAIT_S = 60.0
 ANEW_LEAST_S, ANEW_MOST_MORE_S = 1.0, 4.0
 
@@ -207,6 +209,8 @@ class _Gateway:
                 self._unanswered = True
                 await self._line.send({"op": HEARTBEAT, "d": self._session.seq})
                 await asyncio.sleep(self._beat_s)
+                if self._unanswered:
+                    await asyncio.sleep(min(HELD_UP_S, self._beat_s))
         except LineClosed:
             return  # the reader sees it too
         await self._line.close(GOING_AWAY)
