@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -124,10 +124,23 @@ class Listener:
         """What stands at each topic."""
         return dict(self.heard)
 
+    async def in_turn(self, topic: str, *payloads: bytes, since: int) -> None:
+        """Once these came one after the other, after the first `since` of all messages."""
+        async with asyncio.timeout(2 * SOON_S):
+            while not _holds(self.heard[since:], [(topic, each) for each in payloads]):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
     async def until(self, topic: str, payload: bytes) -> None:
+        """Once this stands there. What is there for a moment alone may be missed: `in_turn`."""
         async with asyncio.timeout(2 * SOON_S):
             while self.newest().get(topic) != payload:  # noqa: ASYNC110 - on another thread
                 await asyncio.sleep(0.01)
+
+
+def _holds(heard: Sequence[tuple[str, bytes]], wanted: Sequence[tuple[str, bytes]]) -> bool:
+    """Whether all that is wanted is in there, in its order."""
+    rest = iter(heard)
+    return all(each in rest for each in wanted)
 
 
 def _listens(port: int) -> bool:
