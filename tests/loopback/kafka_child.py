@@ -2,8 +2,8 @@
 
     python kafka_child.py BOOTSTRAP OUTBOX (PAUSE_S | drain)
 
-Prints each number once the outbox has it. With `drain` it appends nothing and ends when Kafka
-has everything.
+Prints each number once the outbox has it. With `drain` it appends nothing, ends when Kafka has
+everything, and prints the last number that the outbox has.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ async def main(bootstrap: str, path: str, todo: str) -> None:
         if todo == "drain":
             await outbox.settled()
             pumping.cancel()
+            print(outbox.last_seq)
             return
         number = outbox.last_seq
         while True:
