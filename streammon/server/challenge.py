@@ -22,7 +22,6 @@ from streammon.server.challenging import LASTS_S, Busy, Challenge, Challenges, S
 from streammon.sinks.websocket_auth import origin_matches
 
 PREFIX = "/challenge/"
-PAINTED_WITHIN_S = 3.0
 MOST_MESSAGE = 200
 UNUSABLE, BUSY, TOO_SLOW = 4404, 4409, 4408
 PAGE = Path(__file__).with_name("wall") / "challenge.html"
@@ -104,7 +103,8 @@ def challenge_socket(challenges: Challenges) -> WebSocketRoute:
             return
         await socket.accept()
         try:
-            await challenges.run(socket.path_params["token"], _Page(socket))
+            page = _Page(socket, painted_s=challenges.pace.painted_s)
+            await challenges.run(socket.path_params["token"], page)
             await socket.send_json({"done": True})
             await socket.close()
         except* Unusable as refused:
@@ -122,8 +122,9 @@ def challenge_socket(challenges: Challenges) -> WebSocketRoute:
 class _Page:
     """Satisfies `challenging.Screen`."""
 
-    def __init__(self, socket: WebSocket) -> None:
+    def __init__(self, socket: WebSocket, *, painted_s: float) -> None:
         self._socket = socket
+        self._painted_s = painted_s
         self._step = 0
 
     async def show(self, colour: str) -> float:
@@ -131,7 +132,7 @@ class _Page:
         self._step += 1
         sent_s = time.monotonic()
         await self._socket.send_json({"show": colour, "step": self._step})
-        async with asyncio.timeout(PAINTED_WITHIN_S):
+        async with asyncio.timeout(self._painted_s):
             while not _painted(await self._socket.receive_text(), self._step):
                 continue
         return (sent_s + time.monotonic()) / 2

@@ -45,6 +45,8 @@ class Pace:
     step_s: float = STEP_S
     after_s: float = 4.2
     ask_s: float = 10.0
+    painted_s: float = 3.0
+    """At most, until the page says that it has painted a colour."""
 
 
 class Unusable(Exception):
@@ -94,7 +96,7 @@ class Challenges:
     def __init__(self, attention: Attention, clock: Clock, *, pace: Pace = Pace()) -> None:
         self._attention = attention
         self._clock = clock
-        self._pace = pace
+        self.pace = pace
         self._by_id: OrderedDict[str, Challenge] = OrderedDict()
         self._by_token: dict[str, Challenge] = {}
 
@@ -165,7 +167,7 @@ class Challenges:
                 if challenge.transcript is not None:
                     seen.lines.clear()
                 await screen.ask(challenge.asked.gesture, challenge.asked.phrase)
-                await self._clock.sleep(self._pace.ask_s)
+                await self._clock.sleep(self.pace.ask_s)
                 reading.cancel()
         if challenge.transcript is not None:
             challenge.phrase_share = words_said(challenge.asked.phrase, seen.lines)
@@ -175,14 +177,14 @@ class Challenges:
     async def _show(self, asked: Asked, screen: Screen) -> tuple[list[Shown], float]:
         """Run the colours; when each was painted, and when the last gave way to grey."""
         await screen.show(GREY)
-        await self._clock.sleep(self._pace.lead_s)
+        await self._clock.sleep(self.pace.lead_s)
         shown = []
         for colour in asked.colours:
             shown.append(Shown(await screen.show(css(colour)), colour))
-            due_s = shown[-1].at_s + self._pace.step_s
+            due_s = shown[-1].at_s + self.pace.step_s
             await self._clock.sleep(max(0.0, due_s - self._clock.now_ns() / 1e9))
         ended_s = await screen.show(GREY)
-        await self._clock.sleep(self._pace.after_s)
+        await self._clock.sleep(self.pace.after_s)
         return shown, ended_s
 
     def _expire(self, challenge: Challenge) -> None:

@@ -2,6 +2,7 @@
 
 const body = document.body;
 const part = (id) => document.getElementById(id);
+let begun = false;
 
 function enter(state) {
   body.dataset.state = state;
@@ -24,7 +25,8 @@ async function ask() {
   // word counts: whatever else comes back, Begin finds out.
   const answer = await fetch(`${location.pathname}/link`).catch(() => null);
   const said = answer?.ok && (await answer.json().catch(() => null));
-  if (said?.refused && body.dataset.state === "ready") refused(said.refused);
+  if (begun) return; // it is used now, by this page: the answer may say so
+  if (said?.refused) refused(said.refused);
 }
 
 function finish(title, why) {
@@ -52,6 +54,7 @@ async function follow(socket, said) {
 }
 
 async function begin() {
+  begun = true;
   part("begin").disabled = true;
   await document.documentElement.requestFullscreen?.().catch(() => {});
   const address = new URL(`${location.pathname}/light`, location.href);
