@@ -29,8 +29,8 @@ class Program:
 
     def lines(self) -> list[dict[str, Any]]:
         """The complete JSON lines of `--out`."""
-        text = self.out.read_text(encoding="utf-8") if self.out.exists() else ""
-        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        whole = self.out.read_bytes() if self.out.exists() else b""
+        return [json.loads(line) for line in whole.split(b"\n")[:-1]]  # the last may be growing
 
     def url(self) -> str:
         """Where the wall is, once it says so."""
@@ -45,9 +45,10 @@ class Program:
         """The first true thing that `look` returns; fails when the program ends or time is up."""
         until_s = time.monotonic() + within_s
         while time.monotonic() < until_s:
+            over = self.process.poll() is not None  # asked first: its last words count, too
             if found := look():
                 return found
-            if self.process.poll() is not None:
+            if over:
                 raise AssertionError(f"ended with {self.process.returncode}: {self.tail()}")
             time.sleep(0.05)
         raise AssertionError(f"nothing within {within_s} s: {self.tail()}")

@@ -69,8 +69,7 @@ def test_a_flood_is_deleted_and_its_senders_banned_but_no_moderator(
             mine = owner.say(room, SPAM)
             spam = flood(program, bots, room)
             program.wait_for(lambda: {state(owner, room, bot) for bot in bots} == {"ban"})
-            deleted = [event for event in spam if owner.body_of(room, event) is None]
-            assert len(deleted) >= len(bots)
+            program.wait_for(lambda: len(deleted(owner, room, spam)) >= len(bots))
             assert state(owner, room, owner) == "join"
             assert owner.body_of(room, mine) == SPAM, "who runs the room is spared"
             assert program.stop() == 0
@@ -89,6 +88,10 @@ def flood(program: Program, bots: list[Person], room: str) -> list[str]:
             return spam
         time.sleep(ROUND_S)
     raise AssertionError(f"not noticed within {FLOOD_S:g} s: {program.tail()}")
+
+
+def deleted(owner: Person, room: str, events: list[str]) -> list[str]:
+    return [event for event in events if owner.body_of(room, event) is None]
 
 
 def state(owner: Person, room: str, person: Person) -> str:

@@ -6,7 +6,7 @@ The provider is the fake of `tests/phone_calls.py`, written from Twilio's docume
 from __future__ import annotations
 
 import asyncio
-import socket
+import re
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from tests.speech import speech
 CONFIG = """
 name: phones
 sources:
-  phone: {{type: phone, provider: twilio, public_url: "{url}", auth_token: {token}, port: {port}}}
+  phone: {{type: phone, provider: twilio, public_url: "{url}", auth_token: {token}, port: 0}}
 detectors: {{voice_spoof: {{}}}}
 sinks:
   verdicts: {{type: verdict_webhook, url: "{webhook}", after_windows: 3, least_windows: 2}}
@@ -32,14 +32,13 @@ server: {{enabled: false}}
 pytestmark = pytest.mark.timeout(120)
 
 
-def a_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def port_of(program: Program) -> int:
+    """Where calls are awaited, once the log says so; 0 until then."""
+    found = re.search(r"calls_awaited .*\bport=(\d+)", "".join(list(program.said)))
+    return int(found.group(1)) if found else 0
 
 
-async def dial(port: int, peer: Twilio, program: Program) -> None:
+async def dial(port: int, peer: Twilio) -> None:
     """Both tracks of a call of eight seconds, four times as fast as they were said."""
     said = (speech()[: 8 * 16_000 : 2] * 32_767).astype(np.int16)
     quiet = np.zeros_like(said)
@@ -57,24 +56,21 @@ async def dial(port: int, peer: Twilio, program: Program) -> None:
 
 
 async def test_a_call_is_judged_and_its_flow_is_told(tmp_path: Path) -> None:
-    config, port = tmp_path / "phones.yaml", a_free_port()
+    config = tmp_path / "phones.yaml"
     with answering(lambda asked: Answer()) as flow:
         config.write_text(
             CONFIG.format(
                 url=PUBLIC_URL,
                 token=TOKEN,
-                port=port,
                 webhook=f"{flow.url}/verdict",
                 outbox=tmp_path / "outbox.db",
             )
         )
         with streammon(tmp_path, "run", str(config), "--log-level", "info") as program:
-            await asyncio.to_thread(
-                program.wait_for,
-                lambda: any("calls_awaited" in line for line in list(program.said)),
-                within_s=80.0,
+            port = await asyncio.to_thread(
+                program.wait_for, lambda: port_of(program), within_s=80.0
             )
-            await dial(port, Twilio(), program)
+            await dial(port, Twilio())
             judged = await asyncio.to_thread(
                 program.wait_for_line,
                 type="result",

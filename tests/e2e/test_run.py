@@ -96,7 +96,7 @@ def test_a_duration_ends_the_run_with_0(tmp_path: Path) -> None:
         "--port",
         "0",
         "--duration",
-        "4s",
+        "8s",
         "--quiet",
     ) as program:
         assert program.process.wait(40) == 0
@@ -184,11 +184,11 @@ def test_judging_what_is_sent_can_be_left_out(tmp_path: Path) -> None:
         "server: {detect: false}\n"
     )
     with streammon(tmp_path, "run", str(config), "--port", "0", "--quiet") as program:
-        url = program.url()
-        asked = httpx.get(f"{url}/detect")
-        sent = httpx.post(f"{url}/detect", content=b"LOUD", headers={"Content-Type": "text/plain"})
-        offered = httpx.get(f"{url}/openapi.json").json()["paths"]
-        wall = httpx.get(url)
+        with httpx.Client(base_url=program.url(), timeout=20.0) as web:
+            asked = web.get("/detect")
+            sent = web.post("/detect", content=b"LOUD", headers={"Content-Type": "text/plain"})
+            offered = web.get("/openapi.json").json()["paths"]
+            wall = web.get("/")
         assert program.stop() == 0
     assert (asked.status_code, sent.status_code, wall.status_code) == (404, 404, 200)
     assert "/detect" not in offered

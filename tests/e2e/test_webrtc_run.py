@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.e2e.program import streammon
-from tests.publishers import FPS, Pictures, Sound, publishing
+from tests.publishers import FPS, Pictures, Sound, number_of, publishing
 from tests.watchers import watching
 
 TOKEN = "publish-t0ken"
@@ -78,7 +78,9 @@ async def test_a_call_appears_is_judged_cut_into_a_clip_and_is_gone_again(tmp_pa
                 assert clip.status_code == 200
                 async with watching(watch) as viewer:
                     await viewer.until(lambda: len(viewer.seen) >= 25 and len(viewer.heard) >= 25)
-                    assert pictures.sent - viewer.numbers[-1] < 2 * FPS
+                    await viewer.until(
+                        lambda: pictures.sent - number_of(viewer.seen[-1][1]) < 2 * FPS
+                    )
                     assert len(set(viewer.numbers)) == len(viewer.numbers)
                 assert 'streammon_link_lost_ratio{stream="ann"}' in (await web.get("/metrics")).text
                 gone = await web.delete(where[0], headers={"Authorization": f"Bearer {TOKEN}"})

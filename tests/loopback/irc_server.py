@@ -99,9 +99,9 @@ class Person:
         self._writer.write(line.encode() + b"\r\n")
         return self
 
-    async def hears(self, part: str) -> str:
+    async def hears(self, part: str, *, within_s: float = SOON_S) -> str:
         """The next line that holds this."""
-        async with asyncio.timeout(SOON_S):
+        async with asyncio.timeout(within_s):
             while True:
                 raw = await self._reader.readline()
                 assert raw, f"{self.nick} was cut off before {part!r}"
