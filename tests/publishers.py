@@ -125,7 +125,9 @@ class Publisher:
         *tracks: MediaStreamTrack,
         codecs: Sequence[str] = ("VP8", "opus"),
         network: Network | None = None,
+        reports: bool = True,
     ) -> None:
+        """Without `reports` it says nothing of its clock before `report` is called."""
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.tracks = tracks
         for track in tracks:
@@ -143,6 +145,9 @@ class Publisher:
         if network is not None:
             for dtls in {item.sender.transport for item in self.peer.getTransceivers()}:
                 _disturb(dtls, network)
+        if not reports:
+            for sender in self._senders():
+                sender._send_rtcp = _nothing
 
     async def offer(self) -> str:
         await self.peer.setLocalDescription(await self.peer.createOffer())
@@ -151,6 +156,11 @@ class Publisher:
 
     async def accept(self, answer: str) -> None:
         await self.peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+
+    def report(self) -> None:
+        """From now on it sends its reports."""
+        for sender in self._senders():
+            del sender._send_rtcp
 
     async def connected(self) -> None:
         """Returns once media may flow."""
@@ -169,8 +179,15 @@ class Publisher:
             track.stop()
         await self.peer.close()
 
+    def _senders(self) -> list[Any]:
+        return [item.sender for item in self.peer.getTransceivers()]
+
     def _transports(self) -> set[Any]:
         return {item.sender.transport.transport for item in self.peer.getTransceivers()}
+
+
+async def _nothing(packets: Any) -> None:
+    return
 
 
 def cut_off(transports: Iterable[Any]) -> None:

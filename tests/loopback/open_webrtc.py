@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+import pytest
 
 from streammon.core.clock import MonotonicClock
-from streammon.core.ports import SourceContext
-from streammon.core.types import HealthState, Item, StreamId, VideoFrame
+from streammon.core.ports import LinkStats, SourceContext
+from streammon.core.types import AudioChunk, HealthState, Item, StreamId, VideoFrame
 from streammon.flow.channel import Channel, WhenFull
 from streammon.ingest.webrtc.config import WebRtcConfig
 from streammon.ingest.webrtc.offer import read_offer
 from streammon.ingest.webrtc.session import Session
 from streammon.ingest.webrtc.source import WebRtcSource
 from tests.fakes import Reports, WantAll
-from tests.publishers import HERE
+from tests.publishers import FPS, HERE
 
 CALL = StreamId("call")
 SOON_S = 40.0
+STALL_S = 4.0
+"""Longer than a busy machine is held up: whoever sent nothing for so long is gone."""
+
+ItemT = TypeVar("ItemT", VideoFrame, AudioChunk)
 
 
 @dataclass(slots=True)
@@ -81,3 +88,37 @@ async def opened(
         finally:
             reading.cancel()
             await asyncio.wait({reading})
+
+
+# --- what came ----------------------------------------------------------------------------------
+
+
+def newest(got: list[Item]) -> list[Item]:
+    """What is of the last epoch: the sender's first report may begin one anew, on a busy machine
+    that encoded its first picture late."""
+    return [item for item in got if item.epoch == got[-1].epoch]
+
+
+def following(items: list[ItemT]) -> list[tuple[ItemT, ItemT]]:
+    """Those that follow one another. On a machine that was held up the oldest of many that came
+    at once are left out, which their numbers tell."""
+    pairs = [each for each in itertools.pairwise(items) if each[1].seq == each[0].seq + 1]
+    assert len(pairs) > len(items) / 2
+    return pairs
+
+
+def gap_free(chunks: list[AudioChunk]) -> bool:
+    return all(
+        abs(after.media_s - before.media_s - before.duration_s) < 0.05
+        for before, after in following(chunks)
+    )
+
+
+def is_well(link: LinkStats | None) -> bool:
+    """Whether these are the figures of a publisher that was not held up of late."""
+    return (
+        link is not None
+        and link.frames_per_s == pytest.approx(FPS, rel=0.3)
+        and link.frame_age_s is not None
+        and link.frame_age_s < 1.0
+    )

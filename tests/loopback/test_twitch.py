@@ -103,11 +103,11 @@ async def test_moving_to_another_connection_loses_nothing(
 async def test_silence_beyond_the_keepalive_is_a_dead_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(twitch, "GRACE_S", -9.6)
     async with fake_twitch() as fake, connected(a_source(fake, tmp_path), fake) as (chat, peer):
-        await fake.send(peer, "session_keepalive", {})
         await fake.say(peer, "alive")
         assert await chat.texts(1) == ["alive"]
+        monkeypatch.setattr(twitch, "GRACE_S", -9.6)
+        await fake.send(peer, "session_keepalive", {})  # from here on 0.4 s are to be too long
         with pytest.raises(Retryable, match="silent"):
             await chat.next()
 

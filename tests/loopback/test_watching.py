@@ -17,7 +17,7 @@ from aiortc.rtp import RtcpSrPacket
 
 from streammon.core.types import HealthState, VideoFrame
 from streammon.ingest.webrtc.peer import Peer
-from streammon.server.watching.broadcast import Broadcast
+from streammon.server.watching.broadcast import KEYFRAMES_APART_S, Broadcast
 from streammon.server.watching.coding import Said, VideoCodec
 from streammon.server.watching.feed import Feed
 from streammon.server.watching.outgoing import NTP_FRACTION
@@ -79,7 +79,8 @@ async def test_all_viewers_share_one_coder_and_others_have_their_own_codec() -> 
             assert broadcast is not None
             assert here.audience.viewers() == {CALL: 2}
             assert set(broadcast.coded) == {"VP8"}, "the codec that is there already"
-            assert broadcast.coded["VP8"] <= len(here.taken_s), "each picture coded once"
+            # Coded once, and perhaps again where no other came for a second; for each, it were two.
+            assert broadcast.coded["VP8"] < 1.5 * len(here.taken_s)
             async with watching(here.answer, codecs=("H264", "opus")) as third:
                 await third.until(lambda: len(third.seen) >= 5)
                 assert set(broadcast.codecs) == {"VP8", "H264"}
@@ -101,7 +102,7 @@ async def test_a_viewer_of_the_sound_alone_costs_no_picture() -> None:
 
 async def test_whoever_falls_silent_is_let_go_of_and_the_others_see_on() -> None:
     async with (
-        shown(silent_s=3.0) as here,
+        shown(silent_s=6.0) as here,
         watching(here.answer) as stays,
         watching(here.answer) as goes,
     ):
@@ -165,13 +166,14 @@ async def test_keyframes_are_made_for_who_needs_one_and_no_oftener_than_is_good(
         assert broadcast is not None
         feed = broadcast.join("H264", sound=False)
         feed.start()
-        keyframes, began_s = [(await feed.pictures.recv()).at_s], time.monotonic()
-        while time.monotonic() - began_s < 2.0:
+        began_s, pictures, keyframes = time.monotonic(), 0, 0
+        while pictures < 50 or keyframes < 3:
+            pictures += 1
+            keyframes += (await feed.pictures.recv()).is_keyframe
             feed.lost()
-            coded = await feed.pictures.recv()
-            keyframes += [coded.at_s] if coded.is_keyframe else []
+        took_s = time.monotonic() - began_s
         broadcast.leave(feed)
-    assert 2 <= len(keyframes) <= 6, "asked for with each of fifty pictures"
+    assert keyframes <= 2 + took_s / KEYFRAMES_APART_S, "asked for with each of fifty pictures"
 
 
 async def test_a_viewer_that_lost_pictures_asks_and_goes_on() -> None:
@@ -229,9 +231,12 @@ async def test_nothing_is_left_of_viewers_who_left() -> None:
             async with watching(here.answer) as watcher:
                 await watcher.until(lambda one=watcher: len(one.seen) >= 1)  # type: ignore[misc]
             await nobody_watches(here)
-        gc.collect()
-        kinds = (Viewing, Broadcast, Feed, Peer)
-        assert [one for one in gc.get_objects() if type(one) in kinds] == []
+        await until(lambda: not still_there(Viewing, Broadcast, Feed, Peer))
+
+
+def still_there(*kinds: type) -> list[Any]:
+    gc.collect()
+    return [one for one in gc.get_objects() if type(one) in kinds]
 
 
 async def test_where_drawing_fails_for_good_viewers_are_sent_away() -> None:

@@ -25,7 +25,15 @@ from streammon.ingest.webrtc import tap
 from streammon.ingest.webrtc.offer import Malformed, Unacceptable, read_offer
 from streammon.ingest.webrtc.source import NotOpen, Taken
 from tests.clips import decode_all
-from tests.loopback.open_webrtc import Open, opened
+from tests.loopback.open_webrtc import (
+    STALL_S,
+    Open,
+    following,
+    gap_free,
+    is_well,
+    newest,
+    opened,
+)
 from tests.publishers import (
     FPS,
     HEIGHT,
@@ -39,24 +47,11 @@ from tests.publishers import (
 )
 
 
-def newest(got: list[Item]) -> list[Item]:
-    """What is of the last epoch: the sender's first report may begin one anew, on a busy machine
-    that encoded its first picture late."""
-    return [item for item in got if item.epoch == got[-1].epoch]
-
-
 def media(call: Open) -> Sequence[Any]:
     """What aiortc has of the first session."""
     peer = call.sessions[0]._peer
     assert peer is not None
     return peer.media
-
-
-def gap_free(chunks: list[AudioChunk]) -> bool:
-    steps = itertools.pairwise(chunks)
-    return all(
-        abs(after.media_s - before.media_s - before.duration_s) < 0.05 for before, after in steps
-    )
 
 
 @pytest.mark.parametrize(
@@ -73,8 +68,9 @@ async def test_a_publisher_gives_pictures_sound_clips_and_figures(
 ) -> None:
     async with opened() as call, publishing(call.publish, Pictures(), Sound(), codecs=codecs):
         got = newest(await call.some(lambda got: got[-1].media_s > 3.0))
-        link = call.source.link()
         clip = call.source.clip(got[-1].epoch, 0.5, 2.5)
+        await call.some(lambda _: is_well(call.source.link()))
+        link = call.source.link()
     frames = [item for item in got if isinstance(item, VideoFrame)]
     chunks = [item for item in got if isinstance(item, AudioChunk)]
     assert frames[0].is_keyframe
@@ -84,7 +80,7 @@ async def test_a_publisher_gives_pictures_sound_clips_and_figures(
         seen_s = (number_of(frame.image_rgb) - first) / FPS
         assert seen_s == pytest.approx(frame.media_s - frames[0].media_s, abs=0.02)
         assert not frame.damaged
-    steps = [after.media_s - before.media_s for before, after in itertools.pairwise(frames)]
+    steps = [after.media_s - before.media_s for before, after in following(frames)]
     assert steps == pytest.approx([0.2] * len(steps), abs=0.05)
     pcm = np.concatenate([chunk.pcm for chunk in chunks])
     loudest = np.argmax(np.abs(np.fft.rfft(pcm[-16_000:]))) * 16_000 / len(pcm[-16_000:])
@@ -93,37 +89,44 @@ async def test_a_publisher_gives_pictures_sound_clips_and_figures(
     assert link is not None
     assert link.codecs == shown
     assert link.kbit_s > 10
-    assert link.frames_per_s == pytest.approx(FPS, rel=0.3)
     assert link.lost_share == 0.0
-    assert link.frame_age_s is not None
-    assert link.frame_age_s < 1.0
     if codecs == ("VP8", "PCMA"):
         assert clip is None, "no container holds both"
     else:
         assert clip is not None
         assert decode_all(clip.data)[0].shape == (HEIGHT, WIDTH, 3)
-    assert call.reports == [
+    assert list(dict.fromkeys(call.reports)) == [  # each epoch says that it is up
         (HealthState.STARTING, "waiting for a publisher at /whip/call"),
         (HealthState.UP, ""),
     ]
 
 
 async def test_pictures_say_whether_the_sender_told_its_clock() -> None:
-    async with opened() as call, publishing(call.publish, Pictures(), Sound()):
-        got = await call.some(
-            lambda got: isinstance(got[-1], VideoFrame) and got[-1].clock == "sender"
-        )
-    assert next(item.clock for item in got if isinstance(item, VideoFrame)) == "arrival"
+    async with (
+        opened() as call,
+        publishing(call.publish, Pictures(), Sound(), reports=False) as publisher,
+    ):
+        assert {frame.clock for frame in await call.frames(5)} == {"arrival"}
+        publisher.report()
+        await call.some(lambda got: isinstance(got[-1], VideoFrame) and got[-1].clock == "sender")
     async with opened() as call, publishing(call.publish, Pictures()):
         frames = await call.frames(10)
-    assert {frame.clock for frame in frames} == {"arrival"}, "there is no sound to align with"
+    clocks = {frame.clock for frame in frames}
+    assert clocks <= {"arrival", "broken"}, "there is no sound to align with"
 
 
 async def test_pictures_wanted_rarely_are_keyframes_that_were_asked_for() -> None:
+    """None but the first is made unasked. What comes after all was held up need not be one."""
+
+    def in_time(got: list[Item]) -> int:
+        frames = [item for item in got if isinstance(item, VideoFrame)]
+        return sum(
+            before.is_keyframe and after.is_keyframe and after.media_s - before.media_s < 3.0
+            for before, after in itertools.pairwise(frames)
+        )
+
     async with opened(interval_s=1.5) as call, publishing(call.publish, Pictures()):
-        frames = await call.frames(4)
-    assert all(frame.is_keyframe for frame in frames)
-    assert frames[-1].media_s < 7.0
+        await call.some(lambda got: in_time(got) == 3)
 
 
 async def test_groups_stay_short_though_nothing_is_looked_at() -> None:
@@ -132,10 +135,14 @@ async def test_groups_stay_short_though_nothing_is_looked_at() -> None:
         opened(interval_s=None, keyframe_s=1.0) as call,
         publishing(call.publish, pictures, Sound()),
     ):
-        got = await call.some(lambda got: got[-1].media_s > 4.0)
-        clip = call.source.clip(got[-1].epoch, 2.9, 3.0)
-    assert clip is not None
-    assert clip.start_s > 1.2, "it begins at a keyframe near by"
+
+        def begins_near_by(got: list[Item]) -> bool:
+            """Whether a clip of a second ago begins at a keyframe that was not long before."""
+            from_s = got[-1].media_s - 1.1
+            clip = call.source.clip(got[-1].epoch, from_s, from_s + 0.1)
+            return from_s > 2.8 and clip is not None and clip.start_s > from_s - 1.7
+
+        await call.some(begins_near_by)
 
 
 @pytest.mark.parametrize("video_too", [True, False])
@@ -173,23 +180,25 @@ async def test_another_size_is_another_epoch() -> None:
 
 async def test_a_picture_that_stops_alone_is_told_of() -> None:
     pictures = Pictures()
-    async with opened(stall_s=1.0) as call, publishing(call.publish, pictures, Sound()):
+    async with opened(stall_s=STALL_S) as call, publishing(call.publish, pictures, Sound()):
         await call.frames(3)
         pictures.running.clear()
-        await call.told(HealthState.DEGRADED, "no picture for 1 s while sound goes on")
+        await call.told(HealthState.DEGRADED, "no picture for 4 s while sound goes on")
         assert call.sessions[0].over is None
 
 
 async def test_a_publisher_that_vanishes_is_gone_and_another_goes_on_in_a_new_epoch() -> None:
-    async with opened(stall_s=1.0) as call:
-        async with publishing(call.publish, Pictures(), Sound()) as publisher:
+    """Neither reports: that may begin an epoch too, and clips of the newest two are kept."""
+    async with opened(stall_s=STALL_S) as call:
+        async with publishing(call.publish, Pictures(), Sound(), reports=False) as publisher:
             before = await call.frames(5)
             publisher.vanish()
-            await call.told(HealthState.RETRYING, "no packets for 1 s")
-        async with publishing(call.publish, Pictures(), Sound()):
-            after = await call.frames(3)
-        assert after[0].epoch > before[-1].epoch
-        assert after[0].seq > before[-1].seq
+            await call.told(HealthState.RETRYING, "no packets for 4 s")
+        async with publishing(call.publish, Pictures(), Sound(), reports=False):
+            after = await call.some(
+                lambda got: isinstance(got[-1], VideoFrame) and got[-1].epoch > before[-1].epoch
+            )
+        assert after[-1].seq > before[-1].seq
         assert call.reports[-1] == (HealthState.UP, "")
         assert call.source.clip(before[-1].epoch, 0.0, 1.0) is not None
 
@@ -297,12 +306,13 @@ async def test_a_sender_of_a_thousand_names_is_not_remembered_for_each() -> None
 async def test_the_senders_clock_aligns_picture_and_sound() -> None:
     async with opened() as call, publishing(call.publish, Pictures(), Sound()):
         await call.some(
-            lambda got: (link := call.source.link()) is not None and link.clock == "sender"
+            lambda got: (
+                (link := call.source.link()) is not None
+                and link.clock == "sender"
+                and link.skew_s is not None
+                and abs(link.skew_s) < 0.1
+            )
         )
-        link = call.source.link()
-    assert link is not None
-    assert link.skew_s is not None
-    assert abs(link.skew_s) < 0.1
 
 
 def test_another_inside_of_aiortc_is_named() -> None:

@@ -271,7 +271,7 @@ async def test_ice_servers_are_told_to_those_who_may_publish_and_to_nobody_else(
 
 
 async def test_streams_of_any_name_come_and_go_up_to_a_number() -> None:
-    async with served(admits=2, linger_s=0.3, stall_s=1.0) as here, AsyncExitStack() as stack:
+    async with served(admits=2, linger_s=0.3) as here, AsyncExitStack() as stack:
         where = []
         for name in ("ann", "bob"):
             publisher, offer = await stack.enter_async_context(a_publisher())
