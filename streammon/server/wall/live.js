@@ -89,14 +89,14 @@ export class Live {
     if (peer === this.peer) this.#end(why);
   }
 
-  /** `tell`: the server does not know yet. What it ends itself it has forgotten. */
+  /** `tell`: the server does not know yet. What it ends itself, or whose line is closed, it has forgotten. */
   #end(why, { tell = false } = {}) {
     const { peer, session } = this;
     clearTimeout(this.timer);
     this.peer = this.session = this.timer = null;
     this.video.srcObject = null;
-    if (tell && session !== null) discard(session);
-    peer?.close();
+    if (tell && session !== null) discard(session).then(() => peer?.close());
+    else peer?.close();
     this.#became("off", why);
   }
 
