@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator, Page, async_playwright
+from playwright.async_api import Locator, Page, async_playwright, expect
 
 PROGRAM = shutil.which("chromium")
 FLAGS = [
@@ -24,6 +25,7 @@ FLAGS = [
 ]
 SOON_MS = 40_000
 """For one wait: beside another browser and on two cores a page may take long to come."""
+expect.set_options(timeout=SOON_MS)  # its own five seconds are no promise of ours
 BROKEN = ("ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_SOCKET", "WebSocket connection to")
 
 needs_chromium = pytest.mark.skipif(
@@ -64,6 +66,26 @@ class Opened:
             .evaluate("canvas => canvas.toDataURL()")
         )
         return text
+
+    async def moves(self, stream: str) -> None:
+        """Returns once the picture of a stream looks other than it does now."""
+        before = await self.pixels(stream)
+        async with asyncio.timeout(SOON_MS / 1000):
+            while await self.pixels(stream) == before:
+                await self.page.wait_for_timeout(50)
+
+    async def alerts(self, wanted: Iterable[str]) -> None:
+        """Returns once the list of incidents has these alerts; each is there once then."""
+        await self.wait_for(
+            """(wanted) => {
+              const rows = [...document.querySelectorAll('#incident-list .incident')];
+              const shown = new Set(rows.flatMap((row) => row.dataset.alerts.split(' ')));
+              return wanted.every((id) => shown.has(id));
+            }""",
+            list(wanted),
+        )
+        shown = await self.alert_ids()
+        assert sorted(shown) == sorted(set(shown))
 
     async def alert_ids(self) -> list[str]:
         """Ids of all alerts that the list of incidents is made of."""

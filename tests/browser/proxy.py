@@ -17,6 +17,7 @@ class Line:
         self._port = urlsplit(url).port
         self._open: set[asyncio.StreamWriter] = set()
         self._cut = self._hung = False
+        self._holding = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
@@ -49,6 +50,11 @@ class Line:
         """As `cut`, but new connections are taken and never answered."""
         self.cut()
         self._hung = True
+        self._holding.clear()
+
+    async def holds(self) -> None:
+        """Returns once a connection was taken that is never answered."""
+        await self._holding.wait()
 
     def mend(self) -> None:
         """From now on new connections are forwarded; those that hang go on hanging."""
@@ -65,6 +71,7 @@ class Line:
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._hung:
             self._open.add(writer)
+            self._holding.set()
             await reader.read()
             self._open.discard(writer)
             writer.close()

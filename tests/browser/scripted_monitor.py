@@ -173,6 +173,17 @@ class ScriptedMonitor:
         ]
         self.hub.publish(health)
 
+    def tell(self, part: Health) -> None:
+        """How a part of the monitor is, from now on: as an event, and to whoever asks."""
+        others = [each for each in self.components if each.component != part.component]
+        self.components = (*others, part)
+        self.hub.publish(part)
+
+    async def followed(self, stream: str = "any") -> None:
+        """Returns once somebody takes the results of this stream: those of before are not kept."""
+        while not self.hub.viewers(StreamId(stream), "result"):  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.02)
+
     def mute(self, stream: str) -> None:
         """From now on nothing of it is played, though it counts as up."""
         self._muted.add(stream)

@@ -51,6 +51,7 @@ async def test_a_call_is_shown_as_calm_then_rising_then_alert_with_words_for_eac
         await becomes(page, "state", "live")
         await page.get_by_text("Watching 0:").wait_for()
         call = await monitor.call()
+        await monitor.followed(call)
         monitor.score(call, "voice_spoof", 0.1, modality=AUDIO)
         monitor.score(call, "lip_sync", None, abstained="the face is too small")
         await becomes(page, "level", "calm")
@@ -106,6 +107,7 @@ async def test_several_faces_in_one_picture_are_followed_as_people() -> None:
         await page.click("#watch-camera")
         await becomes(page, "state", "live")
         call = await monitor.call()
+        await monitor.followed(call)
         monitor.score(call, "face_forgery", 0.1, regions=[face(0.1, 0.1)])
         await boxes.get_by_text("Face: calm").wait_for()
         assert await people.count() == 0
@@ -144,6 +146,7 @@ async def test_a_sound_and_a_notification_come_only_when_asked_for() -> None:
         await monitor.alert(call, "voice_spoof", incident="1")
         await becomes(page, "level", "alert")
         assert await page.evaluate("() => tones") == 0
+        await page.click("#alarm-seen")  # else it rings again, every four seconds
         await page.check("#ask-sound")
         await page.check("#ask-notice")
         heard = await page.evaluate("() => tones")
@@ -334,8 +337,11 @@ async def test_a_restarted_server_is_shared_with_anew_without_a_touch() -> None:
                 await becomes(page, "level", "alert")
                 await page.click("#stop")
             opened.forgive_breaks()
-            # a session that was offered while the server changed may be unknown to the new one
-            opened.problems[:] = [one for one in opened.problems if "404" not in one]
+            # a session that was offered while the server changed may be unknown to the new one,
+            # and a server that is about to leave, or has just come, is not ready for one
+            opened.problems[:] = [
+                one for one in opened.problems if "404" not in one and "503" not in one
+            ]
 
 
 async def test_a_token_is_asked_for_before_anything_is_shared() -> None:

@@ -24,20 +24,20 @@ AT_ONCE = "--autoplay-policy=no-user-gesture-required"
 
 
 def damaged(path: Path) -> Path:
-    """A recording that begins well and is noise from its first quarter on."""
+    """A recording that begins well, for a quarter of a minute, and is noise then."""
     data = bytearray((files("streammon.demo") / "studio_clean.mp4").read_bytes())
-    quarter = len(data) // 4
-    data[quarter : 2 * quarter] = random.Random(0).randbytes(quarter)
+    half = len(data) // 2
+    data[half : half + half // 2] = random.Random(0).randbytes(half // 2)
     path.write_bytes(data)
     return path
 
 
 def silent(path: Path) -> Path:
-    """Ten seconds of moving picture without any sound."""
+    """Half a minute of moving picture without any sound."""
     with av.open(str(path), "w") as film:
         stream = film.add_stream("libvpx", rate=10, width=160, height=120)
-        for shade in range(100):
-            picture = np.full((120, 160, 3), 2 * shade, np.uint8)
+        for number in range(300):
+            picture = np.full((120, 160, 3), 2 * (number % 100), np.uint8)
             film.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
         film.mux(stream.encode())
     return path

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+import re
 
-from streammon.core.types import AlertState, Health, HealthState, Json, Severity
-from tests.browser.chromium import Opened, needs_chromium, wall
+import pytest
+from playwright.async_api import expect
+
+from streammon.core.types import AlertState, Health, HealthState, Json, Severity, StreamId
+from tests.browser.chromium import SOON_MS, Opened, needs_chromium, wall
 from tests.browser.scripted_monitor import (
     AUDIO,
     TEXT,
@@ -16,6 +20,16 @@ from tests.browser.scripted_monitor import (
 )
 
 pytestmark = [pytest.mark.browser, needs_chromium]
+
+DATA = """(selector) => {
+  const drawn = document.querySelector(selector);
+  if (!drawn?.width || !drawn.height) return [];
+  const copy = new OffscreenCanvas(drawn.width, drawn.height);
+  const context = copy.getContext("2d", { willReadFrequently: true });
+  context.drawImage(drawn, 0, 0);
+  return [...context.getImageData(0, 0, copy.width, copy.height).data];
+}"""
+"""What is drawn on a canvas of the page, as often as one likes."""
 
 
 def a_monitor() -> ScriptedMonitor:
@@ -41,10 +55,8 @@ async def test_the_pictures_move() -> None:
                 "s => document.querySelector(`[data-stream=${s}] canvas.picture`)?.width > 16",
                 stream,
             )
-            before = await opened.pixels(stream)
-            await opened.page.wait_for_timeout(700)
-            assert await opened.pixels(stream) != before, f"{stream} stands still"
-        assert await text(opened, '[data-stream="lobby"] .age') == "now"
+            await opened.moves(stream)
+        await opened.tile("lobby").locator(".age").get_by_text("now", exact=True).wait_for()
 
 
 async def test_an_alert_appears_without_reload_with_its_reason_and_picture() -> None:
@@ -88,7 +100,7 @@ async def test_an_incident_that_closes_lets_go_of_the_banner_and_stays_in_the_li
             "() => document.querySelector('#incident-list .incident').textContent"
             ".includes('closed')"
         )
-        await opened.page.locator("[data-alarm='none']").first.wait_for()
+        await opened.page.locator('[data-stream="gate"][data-alarm="none"]').wait_for()
         assert await opened.page.locator("[data-alarm]:not([data-alarm='none'])").count() == 0
 
 
@@ -113,8 +125,9 @@ async def test_what_happened_before_the_page_was_opened_is_there_too() -> None:
         await monitor.alert("lobby", "voice_spoof")
         async with wall(url) as opened:
             await opened.page.locator("#alarm").wait_for()
+            await opened.alerts(alert.alert_id for alert in monitor.sent)
+            assert len(await opened.alert_ids()) == len(monitor.sent)
             assert await text(opened, "#incidents-count") == "1 open, 2 incidents"
-            assert sorted(await opened.alert_ids()) == sorted(a.alert_id for a in monitor.sent)
 
 
 async def test_health_is_told_with_its_cause_and_follows() -> None:
@@ -130,7 +143,7 @@ async def test_health_is_told_with_its_cause_and_follows() -> None:
         monitor.change_health("gate", HealthState.FAILED, "no such file")
         await path.wait_for(state="hidden")  # how pictures come, of which none come
         assert await opened.tile("yard").locator(".cause").is_hidden()
-        monitor.hub.publish(
+        monitor.tell(
             Health("scheduler", HealthState.DEGRADED, "the CPU is full", monitor.clock.now_ns())
         )
         await opened.page.locator("#parts").wait_for()
@@ -155,12 +168,9 @@ async def test_sound_has_a_level_and_a_moving_spectrogram() -> None:
             "() => document.querySelector('[data-stream=hotline] .level-text')?.textContent"
             "?.endsWith('dB')"
         )
-        read = "canvas => new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, "
-        read += "canvas.height).data).size"
-        canvas = opened.tile("hotline").locator("canvas.spectrogram")
-        await opened.page.wait_for_timeout(1500)
-        assert await canvas.evaluate(read) > 30, "more colours than an empty strip has"
-        assert await opened.tile("lobby").locator(".sound canvas.spectrogram").count() == 1
+        colours = f"() => new Set(({DATA})('[data-stream=hotline] canvas.spectrogram')).size"
+        await opened.wait_for(f"{colours} > 30")  # more than an empty strip has
+        await expect(opened.tile("lobby").locator(".sound canvas.spectrogram")).to_have_count(1)
 
 
 async def test_chat_has_its_rate_and_the_groups_that_were_flagged() -> None:
@@ -168,7 +178,8 @@ async def test_chat_has_its_rate_and_the_groups_that_were_flagged() -> None:
     groups: list[Json] = [{"size": 14, "accounts": 11, "tricks": {"homoglyph": 9, "zero_width": 3}}]
     async with played(monitor) as url, wall(url) as opened:
         await opened.live()
-        assert await opened.tile("chat").locator(".calm, .muted", has_text="no flagged").count()
+        await opened.tile("chat").locator(".calm, .muted", has_text="no flagged").wait_for()
+        await monitor.followed()
         monitor.score("chat", "chat_flood", 0.9, modality=TEXT, details={"groups": groups})
         await opened.tile("chat").locator(".groups li").wait_for()
         told = await text(opened, '[data-stream="chat"] .groups')
@@ -184,6 +195,7 @@ async def test_a_detector_that_abstains_says_why_and_looks_unlike_a_good_score()
     monitor = ScriptedMonitor([stream_view("hall", VIDEO, AUDIO)])
     async with played(monitor) as url, wall(url) as opened:
         await opened.live()
+        await monitor.followed()
         monitor.score("hall", "voice_spoof", None, abstained="no speech", modality=AUDIO)
         monitor.score("hall", "freeze", 0.03)
         monitor.score("hall", "freeze", 0.97, modality=AUDIO)
@@ -209,6 +221,7 @@ async def test_an_experimental_detector_is_named_so_on_the_tile_and_in_its_card(
     monitor = ScriptedMonitor([stream_view("hall", VIDEO, AUDIO)])
     async with played(monitor) as url, wall(url) as opened:
         await opened.live()
+        await monitor.followed()
         monitor.score("hall", "face_forgery", 0.97, details={"experimental": True})
         row = opened.tile("hall").locator(".score")
         await row.wait_for()
@@ -227,14 +240,13 @@ async def test_one_stream_large_shows_scores_history_incidents_and_facts() -> No
         await opened.tile("lobby").locator(".tile-open").click()
         view = opened.page.locator(".focus-view")
         await view.locator(".card").nth(1).wait_for()
+        await view.get_by_text("it sounds synthesised").wait_for()
         told = await view.inner_text()
         for part in ("freeze-1", "voice_spoof-1", "it sounds synthesised", "media time", "12 ms"):
             assert part in told
         await opened.wait_for("() => document.querySelector('.focus-view .snapshot')?.naturalWidth")
-        lines = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)"
-        lines += ".data.some((value) => value > 0)"
-        assert await view.locator("canvas.timeline").evaluate(lines)
-        assert "#stream=lobby" in opened.page.url
+        await opened.wait_for(f"() => ({DATA})('canvas.timeline.large').some((value) => value > 0)")
+        await expect(opened.page).to_have_url(re.compile("#stream=lobby$"))
         await opened.page.reload()
         assert await text(opened, ".focus-view h2") == "lobby"
 
@@ -278,11 +290,9 @@ async def test_only_what_is_looked_at_is_sent() -> None:
         hub = monitor.hub
 
         async def settled(stream: str, *, watched: bool) -> None:
-            for _ in range(100):
-                if hub.viewers(monitor.views[names.index(stream)].stream) == watched:
-                    return
-                await opened.page.wait_for_timeout(50)
-            pytest.fail(f"{stream} watched: {not watched}")
+            async with asyncio.timeout(SOON_MS / 1000):
+                while hub.viewers(StreamId(stream)) != watched:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
 
         await settled("cam-00", watched=True)
         await settled("cam-29", watched=False)

@@ -35,7 +35,7 @@ def configured(folder: Path, sources: str) -> str:
 
 async def painted(url: str) -> int:
     """How many pictures the server has drawn and encoded so far."""
-    async with httpx.AsyncClient() as web:
+    async with httpx.AsyncClient(timeout=20.0) as web:
         page = (await web.get(f"{url}/metrics")).text
     found = re.search(r"^streammon_pictures_painted_total (\S+)", page, re.MULTILINE)
     assert found is not None
@@ -47,13 +47,8 @@ async def in_motion(opened: Opened, stream: str, codec: str) -> None:
     path = opened.tile(stream).locator(f'.path[title*="({codec}"]')
     await path.wait_for(timeout=40_000)
     assert await path.inner_text() == "packets"
-    shown = set()
-    for _ in range(100):
-        shown.add(await opened.pixels(stream))
-        if len(shown) > 5:
-            return
-        await opened.page.wait_for_timeout(50)
-    pytest.fail(f"{stream} stands still: {len(shown)} pictures")
+    for _ in range(5):
+        await opened.moves(stream)
 
 
 @pytest.mark.rtsp

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from playwright.async_api import expect
 
 from streammon.core.types import Health, HealthState
 from tests.browser.chromium import Opened, needs_chromium, wall
@@ -83,7 +84,7 @@ async def test_everything_is_reached_by_keyboard() -> None:
         await press("?")
         assert await opened.page.locator("#help").is_visible()
         await press("Escape")
-        assert not await opened.page.locator("#help").is_visible()
+        await expect(opened.page.locator("#help")).to_be_hidden()
         await press("i")
         assert await opened.page.locator("#incidents").is_hidden()
 
@@ -143,7 +144,7 @@ async def test_the_first_link_skips_to_what_is_there_grid_or_stream() -> None:
         for view in ("grid", "one stream"):
             await opened.page.locator(".skip").focus()
             await opened.page.keyboard.press("Enter")
-            assert await focused(opened) == "main", view
+            await expect(opened.page.locator("#main"), view).to_be_focused()
             await opened.page.keyboard.press("ArrowRight")
             await opened.page.keyboard.press("Enter")
 
@@ -175,7 +176,7 @@ async def test_nothing_is_wider_than_the_screen(width: int) -> None:
         cause = f"/a/path/{'without-any-space-' * 8}: cannot be read"
         monitor.change_health("cam-3", HealthState.FAILED, cause)
         part = Health("detector:freeze", HealthState.FAILED, cause, monitor.clock.now_ns())
-        monitor.hub.publish(part)
+        monitor.tell(part)
         await opened.page.locator("#parts").wait_for()
         await opened.page.locator("#alarm").wait_for()
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Route
 
 from streammon.core.types import AlertState, HealthState
-from tests.browser.chromium import needs_chromium, wall
+from tests.browser.chromium import SOON_MS, needs_chromium, wall
 from tests.browser.proxy import Line
 from tests.browser.scripted_monitor import AUDIO, VIDEO, ScriptedMonitor, played, stream_view
 
@@ -100,7 +100,7 @@ async def test_an_answer_that_is_older_than_the_news_does_not_undo_it() -> None:
 
         await opened.page.route("**/api/streams", late, times=1)
         async with opened.page.expect_response("**/api/status"):
-            await asyncio.wait_for(overtaken.wait(), 20)
+            await asyncio.wait_for(overtaken.wait(), SOON_MS / 1000)
         await opened.page.wait_for_timeout(500)
         assert await opened.tile("gate").get_attribute("data-state") == "failed"
 
@@ -109,6 +109,7 @@ async def test_voices_of_people_who_left_long_ago_do_not_pile_up() -> None:
     monitor = a_monitor()
     async with played(monitor) as url, wall(url) as opened:
         await opened.live()
+        await monitor.followed()
         for number in range(80):
             said = monitor.result("lobby", "voice_spoof", 0.1, modality=AUDIO)
             monitor.hub.publish(replace(said, participant=f"guest-{number}"))
