@@ -77,12 +77,14 @@ class AlertLane:
                 while self._broken is None and not wanted <= self._accepted:
                     await self._next_report()
         except TimeoutError as error:
-            self._stuck += 1
-            raise Retryable(
-                f"{self._topic}: {len(wanted - self._accepted)} alerts wait: {self._cause}"
-            ) from error
+            if waiting := wanted - self._accepted:  # none: we were held up, the broker was not
+                self._stuck += 1
+                raise Retryable(
+                    f"{self._topic}: {len(waiting)} alerts wait: {self._cause}"
+                ) from error
         if self._broken is not None:
             raise failure(self._broken, doing=f"sending to {self._topic}")
+        self._stuck = 0
         self._accepted = {seq for seq in self._accepted if seq > batch[-1].seq}
 
     async def close(self) -> None:

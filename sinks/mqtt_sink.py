@@ -125,11 +125,11 @@ class MqttSink:
                     self._stirred.clear()
                     await self._stirred.wait()
         except TimeoutError:
-            waiting = len(wanted - self._accepted)
-            cause = "the broker does not answer" if self._is_up else self._cause
-            raise Retryable(
-                f"{self._config.host}:{self._config.port}: {waiting} alerts wait: {cause}"
-            ) from None
+            if waiting := len(wanted - self._accepted):  # none: we were held up, the broker was not
+                cause = "the broker does not answer" if self._is_up else self._cause
+                raise Retryable(
+                    f"{self._config.host}:{self._config.port}: {waiting} alerts wait: {cause}"
+                ) from None
         self._accepted.clear()
 
     def _send(self, alert: StoredAlert) -> None:

@@ -259,6 +259,15 @@ async def test_a_frozen_broker_loses_nothing_and_the_delay_is_told(kafka_broker:
     check_order(messages, 1000)
 
 
+async def test_who_was_held_up_hears_first_what_was_accepted(kafka_broker: Broker) -> None:
+    async with a_sink(kafka_broker, accepted_within_s=0.5) as sink:
+        delivering = asyncio.create_task(sink.deliver_alerts([stored(1)]))
+        await asyncio.sleep(0)
+        kafka_broker.read(ALERTS, until=complete(1))  # the loop stands still: the time is up
+        time.sleep(1.0)  # noqa: ASYNC251 - and its acceptance is here
+        await delivering
+
+
 async def test_a_broker_that_lost_its_log_gets_a_new_producer(kafka_broker: Broker) -> None:
     reports = Reports()
     sink = a_sink(kafka_broker, accepted_within_s=1.0)
