@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from tests.answering_here import let_in
+
 TOKEN = "oauth:hunter2"
 TAGS = (
     "badge-info=;badges={badges};client-nonce=c;color=#0D4200;display-name={name};emotes=;"
@@ -75,6 +77,7 @@ async def fake_twitch(port: int = 0) -> AsyncGenerator[FakeTwitch]:
     try:
         yield fake
     finally:
+        await let_in()
         server.close()
         for writer in tuple(fake._writers):
             writer.transport.abort()

@@ -17,6 +17,7 @@ import pytest
 
 from streammon.core.errors import Permanent, Retryable
 from streammon.core.types import AudioChunk, HealthState, Item, VideoFrame
+from tests.answering_here import let_in
 from tests.clips import Recipe, decode_all, write_clip
 from tests.contract.source_laws import first
 from tests.fakes import CAM, Reports
@@ -224,6 +225,7 @@ async def answering(answer: bytes | list[bytes] | None) -> AsyncGenerator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         done.set()
+        await let_in()
         server.close()
         await server.wait_closed()
 

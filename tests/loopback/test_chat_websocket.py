@@ -17,6 +17,7 @@ from websockets.http11 import Request, Response
 
 from streammon.core.types import HealthState, StreamId
 from streammon.ingest.chat.websocket import ChatSocket, ChatSocketConfig
+from tests.answering_here import let_in
 from tests.loopback.watched_chat import watched
 
 SECRET = "hunter2"
@@ -152,6 +153,7 @@ async def test_what_is_no_websocket_is_named(tmp_path: Path) -> None:
         platform.port = server.sockets[0].getsockname()[1]
         async with watched(a_source(platform, tmp_path)) as seen:
             cause = await seen.told(HealthState.RETRYING)
+        await let_in()
     assert cause == "the server answered 404 instead of a WebSocket"
 
 

@@ -190,7 +190,7 @@ async def test_what_is_played_is_heard(daemon: Pulse) -> None:
 
     match, reports = await played()
     for _ in range(2):  # a player or a daemon that is held up leaves holes: not every time
-        if match <= 0.97 or reports:
+        if not match > 0.97 or reports:
             match, reports = await played()
     assert match > 0.97
     assert list(reports) == []
@@ -223,4 +223,5 @@ def best_match(pcm: NDArray[np.float32], part: NDArray[np.float32]) -> float:
     size = len(pcm) + len(part)
     spectrum = np.fft.rfft(pcm, size) * np.conj(np.fft.rfft(part, size))
     at = int(np.argmax(np.fft.irfft(spectrum, size)[: len(pcm) - len(part)]))
-    return float(np.corrcoef(pcm[at : at + len(part)], part)[0, 1])
+    with np.errstate(invalid="ignore"):  # silence fits nothing
+        return float(np.corrcoef(pcm[at : at + len(part)], part)[0, 1])
