@@ -126,7 +126,7 @@ async def test_pictures_wanted_rarely_are_keyframes_that_were_asked_for() -> Non
         )
 
     async with opened(interval_s=1.5) as call, publishing(call.publish, Pictures()):
-        await call.some(lambda got: in_time(got) == 3)
+        await call.some(lambda got: in_time(got) == 2)
 
 
 async def test_groups_stay_short_though_nothing_is_looked_at() -> None:
