@@ -61,8 +61,9 @@ async def on_thread(
         # Should this wait be cancelled, the thread still ends by itself; its error is looked at
         # so that the loop does not complain of one that nobody retrieved.
         finished.add_done_callback(lambda done: done.cancelled() or done.exception())
-        await asyncio.shield(finished)
+        await asyncio.wait({finished})
         thread.join()
+        finished.result()
 
 
 class _Roomy(Channel[T]):

@@ -7,6 +7,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -180,6 +181,28 @@ async def test_an_error_on_the_thread_reaches_the_caller_behind_the_items(
             got.extend([number async for number in items])
     assert got == [1]
     assert not alive("broken")
+
+
+async def test_a_thread_that_failed_is_waited_for_like_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = asyncio.get_running_loop()
+    say = loop.call_soon_threadsafe
+
+    def say_and_linger(*args: Any) -> asyncio.Handle:
+        said = say(*args)
+        time.sleep(0.2)
+        return said
+
+    def broken(leaving: threading.Event) -> Iterator[int]:
+        raise Retryable("unplugged")
+        yield 0
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", say_and_linger)
+    with pytest.raises(Retryable, match="unplugged"):
+        async with on_thread("lingers", broken, capacity=1, when_full=WhenFull.BLOCK) as items:
+            assert [number async for number in items] == []
+    assert not alive("lingers")
 
 
 async def test_the_callers_own_error_is_not_hidden() -> None:
