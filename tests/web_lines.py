@@ -11,6 +11,8 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from tests.answering_here import let_in
+
 SOON_S = 10.0
 
 
@@ -79,4 +81,7 @@ async def web_lines() -> AsyncGenerator[WebLines]:
     async with serve(lines.serve, "127.0.0.1", 0, **options) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         lines.url = f"ws://127.0.0.1:{port}"
-        yield lines
+        try:
+            yield lines
+        finally:
+            await let_in()
