@@ -16,9 +16,9 @@ from streammon.core.ports import SourceContext
 from streammon.core.types import HealthState, Item
 from streammon.sinks.websocket import WebSocketConfig, WebSocketSink
 from streammon.telemetry.metrics import Metrics
-from tests.component.test_monitor import a_monitor, bright, paced
 from tests.component.test_outbox import a_full_disk
-from tests.fakes import ScriptedSource
+from tests.fakes import Pause, ScriptedSource, Turn
+from tests.monitors import a_monitor, bright
 
 SOON_S = 20.0
 
@@ -62,7 +62,8 @@ async def test_a_history_without_room_is_told_of_and_its_alerts_come_once_there_
 ) -> None:
     history, metrics, stop = tmp_path / "history.db", Metrics(), asyncio.Event()
     sink = WebSocketConfig(port=0, history=history).build("viewers")
-    source = Waiting("cam", paced(bright(4_000)), stays_open=True)
+    script = [step for frame in bright(4_000) for step in (frame, Turn(), Pause(0.01))]
+    source = Waiting("cam", script, stays_open=True)
     seen: list[dict[str, Any]] = []
     async with (
         a_monitor([source], sinks=[sink], metrics=metrics) as (monitor, outbox),
