@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from tests.answering_here import let_in
+
 
 class Line:
     """Forwards a local port to the server at `url`. An async context manager."""
@@ -30,8 +32,9 @@ class Line:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._server.close()
         self.cut()
+        await let_in()
+        self._server.close()
         await self._server.wait_closed()
         while self._open:  # noqa: ASYNC110 - the streams' own tasks end by themselves
             await asyncio.sleep(0.01)

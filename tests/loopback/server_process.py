@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import os
 import signal
 import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 LAST_WORDS = 2_000
+FIRST_PORT, PORTS_EACH, MOST_WORKERS = 12_000, 1_000, 16
+
+
+@cache
+def _ports() -> Iterator[int]:
+    """Those of this worker, round and round, from where another run is unlikely to be.
+
+    They lie below the ports that systems give to connections: until a server listens on one, and
+    while it is down, nobody is given it by chance.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % MOST_WORKERS
+    begin = os.getpid() % PORTS_EACH
+    first = FIRST_PORT + worker * PORTS_EACH
+    return itertools.cycle(first + (begin + n) % PORTS_EACH for n in range(PORTS_EACH))
 
 
 def free_ports(count: int) -> list[int]:
     """Ports of 127.0.0.1 that nobody listens on now."""
-    with ExitStack() as stack:
-        held = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in held:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in held]
+    found: list[int] = []
+    for port in itertools.islice(_ports(), PORTS_EACH):
+        with socket.socket() as held, contextlib.suppress(OSError):
+            held.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise RuntimeError(f"fewer than {count} of {PORTS_EACH} ports are free")
 
 
 class ServerProcess(ABC):
