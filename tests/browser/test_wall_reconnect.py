@@ -151,6 +151,7 @@ async def test_what_is_no_longer_kept_is_told_and_not_shown_as_open() -> None:
     async with AsyncExitStack() as second_run, AsyncExitStack() as first_run:
         url = await first_run.enter_async_context(played(first))
         async with wall(url) as opened:
+            await first.followed()  # else the page might know it from what it asks for alone
             await first.alert("gate", "freeze", incident="forgotten")
             await all_arrive(opened, first)
             async with expecting_a_break(opened):
