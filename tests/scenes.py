@@ -196,7 +196,8 @@ def most(results: Iterable[DetectionResult], *, cause: str | None = None) -> flo
         (
             result.confidence
             for result in results
-            if result.confidence is not None and (cause is None or result.details["cause"] == cause)
+            if result.confidence is not None
+            and (cause is None or result.details.get("cause") == cause)
         ),
         default=0.0,
     )

@@ -126,7 +126,7 @@ def shipped(device: str) -> list[Contestant]:
         of_network(
             "voice_spoof", voice, speech, network, "2 s of speech, with its gate", device=device
         ),
-        Contestant("freeze", freeze, recorded("camera_clean.mp4", freeze), about="2 s at 2 fps"),
+        Contestant("freeze", freeze, recorded("camera_clean.mp4", freeze), about="1 s of pictures"),
         Contestant("chat_flood", flood, recorded("chat_flood.jsonl", flood), about="2 s of chat"),
         Contestant(
             "av_sync", sync, recorded("studio_clean.mp4", sync, most=3), about="halves of 5 s"

@@ -44,13 +44,13 @@ from streammon.detectors.stream_memory import StreamMemory
 from streammon.registry import AdapterConfig
 
 KIND = "freeze"
-MODEL = "freeze-8"
+MODEL = "freeze-9"
 Cause = Literal["frozen", "black", "slate", "looped", "silent", "stuck"]
 CAUSES: tuple[Cause, ...] = ("frozen", "black", "slate", "looped", "silent", "stuck")
 
-VIDEO_WINDOW = WindowSpec(length=2.0, overlap=1.0, frame_interval_s=0.25)
+VIDEO_WINDOW = WindowSpec(length=1.0, overlap=0.0, frame_interval_s=0.25)
 CALM_FRAME_INTERVAL_S = 4.0
-AUDIO_WINDOW = WindowSpec(length=2.0, overlap=0.5)
+AUDIO_WINDOW = WindowSpec(length=1.5, overlap=0.0)
 LEAST_FRAMES = 3
 LEAST_SOUND_S = 0.5
 """Fewer pictures of a stream, and shorter stretches of sound, are not judged."""
@@ -74,10 +74,10 @@ class FreezeConfig(AdapterConfig):
     little then. Frozen, black and slate pictures still show, and the first doubt brings every
     quarter second back; a replayed loop does not show. False: every quarter second, always."""
     frozen_after_s: PositiveFloat = 1.5
-    black_after_s: PositiveFloat = 3.0
-    slate_after_s: PositiveFloat = 5.0
-    silent_after_s: PositiveFloat = 6.0
-    stuck_after_s: PositiveFloat = 4.0
+    black_after_s: PositiveFloat = 2.0
+    slate_after_s: PositiveFloat = 2.5
+    silent_after_s: PositiveFloat = 4.5
+    stuck_after_s: PositiveFloat = 3.0
     loop_shortest_s: float = Field(1.4, ge=1.0, le=30.0)
     """Movement that comes back faster than this is never called a loop."""
     memory_s: float = Field(90.0, ge=20.0, le=120.0)

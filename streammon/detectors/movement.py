@@ -15,6 +15,9 @@ LEAST_FOLLOWED = 0.4
 SEAM_AGAIN, SEAM_BESIDE = 0.8, 0.7
 """A seam comes again a round later, as far as that or nearly, and no other step goes as far."""
 LEAST_BETWEEN_SEAMS_S = 1.5
+JOLT, LEAST_JOLT_LEVELS = 1.3, 0.25
+"""A step that is so many times as far as the two before and the two after it is a jolt. Of drawn
+machines, pendulums and gradients, steps go up to 1.13 times as far; up to 0.25 levels is none."""
 MOST_ROUNDS = 8
 """In so many rounds, where so many are remembered."""
 PAUSES = 0.15
@@ -77,6 +80,24 @@ def evenness(pictures: Pictures, *, step_s: float) -> float:
 def pauses(steps: Pictures) -> bool:
     usual, fast = np.quantile(steps, (0.5, 0.9))
     return bool(usual < PAUSES * fast)
+
+
+def jolted(times: NDArray[np.float64], pictures: Pictures, *, lag_s: float, step_s: float) -> bool:
+    """Whether, once in every round at the same time, a step stands out among those beside it.
+
+    Of a machine, of what swings and of what bounces each step is about as far as the next. Only of
+    what comes again exactly is it asked.
+    """
+    rounds = min(MOST_ROUNDS, int((times[-1] - times[0]) / lag_s))
+    if rounds < 2:
+        return False
+    ago_s, steps = times[-1] - times[1:], apart(pictures[1:], pictures[:-1])
+    beside = np.pad(steps, 2, mode="edge")
+    most = np.maximum.reduce([beside[:-4], beside[1:-3], beside[3:-1], beside[4:]])
+    jolts = steps >= JOLT * np.maximum(most, LEAST_JOLT_LEVELS)
+    phases = ago_s[jolts & (ago_s <= lag_s + step_s)]
+    again = np.abs(phases[:, None, None] + np.arange(1, rounds)[:, None] * lag_s - ago_s[jolts])
+    return bool((again <= step_s).any(axis=2).all(axis=1).any())
 
 
 def seamed(times: NDArray[np.float64], pictures: Pictures, *, lag_s: float, step_s: float) -> bool:

@@ -10,21 +10,24 @@ from streammon.detectors.finding import Finding, grown
 from streammon.detectors.picture_history import PictureHistory, StillRun
 from streammon.detectors.recurrence import Recurrence, recurrence_in
 
-MOST_BLACK, MOST_SLATE, MOST_FROZEN, MOST_LOOPED = 0.95, 0.9, 0.98, 0.97
+MOST_BLACK, MOST_SLATE, MOST_FROZEN, MOST_LOOPED = 0.95, 0.9, 0.98, 0.92
 """How sure one can be of each, however long it lasts."""
 MOST_IF_NEVER_ALIVE = 0.4
 MOST_IF_NATURAL = 0.45
 """Of what comes again as machines, swings and passers-by do."""
-MOST_IF_ALWAYS_LOOPED = 0.9
-LEAST_ROUND = 0.7
-"""Of a replay at least such a share of the last round was there before."""
+MOST_IF_ALWAYS_LOOPED = 0.87
+LEAST_ROUND, LEAST_ROUND_IF_EVEN = 0.7, 0.9
+"""Of a replay at least such a share of the last round was there before; more of even movement that
+does not come again exactly, as of a pendulum, or of somebody who sways and talks."""
 HALF_LOOPED_S = 4.0
+MOST_STILL_IN_REPLAY_S = 1.5
+"""What is replayed may stand still for a moment; over a longer rest no replay is looked for."""
 EVEN, EVEN_IF_EXACT = 0.4, 0.6
 """Movement is even from such an evenness on. Of what a camera sees of machines, flags and swings,
 which never comes again exactly, it is 0.42 and more; of drawn ones, which may, 0.61 and more."""
 Unheeded = Literal["nothing", "margins", "noise"]
 """What may go on moving in a picture that is said to stand still."""
-TIMES_LONGER: Mapping[Unheeded, float] = {"nothing": 1.0, "margins": 2.0, "noise": 3.0}
+TIMES_LONGER: Mapping[Unheeded, float] = {"nothing": 1.0, "margins": 1.5, "noise": 2.0}
 CAMERA_MOVED_TIMES = 1.5
 """Stillness takes so many times as long to count, and so many after a camera moved as a whole."""
 
@@ -62,8 +65,11 @@ def picture_findings(history: PictureHistory, times: PictureTimes) -> list[Findi
         for unheeded, still in runs
         if still.since_s is not None
     ]
-    moves = history.still.since_s is None and history.still_inside.since_s is None
-    looped = _looped(history, times) if moves else None
+    stood = (history.still.since_s, history.still_inside.since_s)
+    stands = any(
+        since_s is not None and now_s - since_s > MOST_STILL_IN_REPLAY_S for since_s in stood
+    )
+    looped = None if stands else _looped(history, times)
     found = [max(frozen, key=lambda each: each.confidence)] if frozen else []
     return found if looped is None else [*found, looped]
 
@@ -82,7 +88,7 @@ def _frozen(
     """
     lasted_s = now_s - since_s
     longer = CAMERA_MOVED_TIMES if still.moved_as_a_whole else 1.0
-    frozen_s = times.frozen_s * max(longer, TIMES_LONGER[unheeded])
+    frozen_s = times.frozen_s * longer * TIMES_LONGER[unheeded]
     lived = still.seen_alive and not still.shown_anew and not still.as_at_rest
     if lived:
         half_s, most = max(frozen_s, 2 * still.habit_s(now_s)), MOST_FROZEN
@@ -139,7 +145,7 @@ def _most(found: Recurrence) -> float:
     """How sure one can be that this is a replay, however long it lasts."""
     even = found.evenness >= (EVEN_IF_EXACT if found.exact else EVEN)
     swings = found.retraces and even
-    if found.round_share < LEAST_ROUND:
+    if found.round_share < (LEAST_ROUND_IF_EVEN if even and not found.exact else LEAST_ROUND):
         return MOST_IF_NATURAL
     if found.onset_seen and (found.exact or not (found.pauses or swings)):
         return MOST_LOOPED

@@ -24,7 +24,7 @@ from streammon.detectors.picture_signals import (
     look_at,
 )
 from streammon.detectors.rested import RestedCells
-from streammon.detectors.stream_memory import lasting_since
+from streammon.detectors.stream_memory import habit_s, lasting_since
 
 MOST_PICTURES = 480
 """Two minutes, the longest memory that can be set, at four pictures a second."""
@@ -36,7 +36,8 @@ COMPARED_S = 0.4
 ALIVE_S = 3.0
 """Shorter movement may be the turn of a slide."""
 BEGINS_S = 1.5
-"""So long after the first picture nothing counts as life: a codec works that out."""
+"""So long after the first picture nothing counts as life: a codec works that out. What may be noise
+counts only after `SETTLED_S`."""
 MOST_REFRESHED = 3
 """A keyframe lies between two pictures at most twice in a row; more is sensor noise."""
 EARLIER_S = 600.0
@@ -111,12 +112,8 @@ class StillRun:
         return max(self._earlier_s(now_s), default=0.0)
 
     def habit_s(self, now_s: float) -> float:
-        """How long it stands still by habit: the second longest of these, or half the longest.
-
-        Once is no habit: after one freeze the next is found in about the time that one lasted.
-        """
-        second, longest = sorted([0.0, 0.0, *self._earlier_s(now_s)])[-2:]
-        return max(longest / 2, second)
+        """How long it stands still by habit."""
+        return habit_s(self._earlier_s(now_s))
 
     def gap(self) -> None:
         """Nothing is known of what comes next: no stillness and no life goes on through it."""
@@ -144,8 +141,9 @@ class StillRun:
             self._moved.append(change)
         if change.touched < STILL_TOUCHED:
             self._alive_since_s = None
-        elif self._alive_since_s is None and before_s >= self._began_s + BEGINS_S:
-            self._alive_since_s = before_s
+        elif self._alive_since_s is None:
+            begins_s = self._began_s + (BEGINS_S if change.lively else SETTLED_S)
+            self._alive_since_s = before_s if before_s >= begins_s else None
         if self._alive_since_s is not None and now_s - self._alive_since_s >= ALIVE_S:
             self.seen_alive = True
         noisy_again = self._refreshed_in_a_row >= MOST_REFRESHED
@@ -166,6 +164,8 @@ class PictureHistory:
         self._gap_s = gap_s
         self._newest: Look | None = None
         self._rested = RestedCells()
+        self._blanked = False
+        """A cut led to the picture of one colour that is shown since."""
         self.moments: deque[Moment] = deque(maxlen=MOST_PICTURES)
         self.glimpses: deque[Glimpse] = deque(maxlen=MOST_PICTURES)
         self.still = StillRun()
@@ -215,9 +215,13 @@ class PictureHistory:
             )
             self._advance(runs, last_s, look)
         self._rested.add(glimpse.at_s, look.cells)
-        quiet = glimpse.slate and (glimpse.change is None or not glimpse.change.lively)
-        self.black_since_s = lasting_since(self.black_since_s, glimpse.at_s, lasts=glimpse.black)
-        self.slate_since_s = lasting_since(self.slate_since_s, glimpse.at_s, lasts=quiet)
+        quiet = glimpse.inside is None or not glimpse.inside.lively
+        black = glimpse.black and (quiet or self.black_since_s is None)
+        cut = glimpse.inside is not None and glimpse.inside.spread >= TURN_SPREAD
+        self._blanked = look.blank and (cut or self._blanked)
+        slate = (glimpse.slate or self._blanked) and (quiet or self.slate_since_s is None)
+        self.black_since_s = lasting_since(self.black_since_s, glimpse.at_s, lasts=black)
+        self.slate_since_s = lasting_since(self.slate_since_s, glimpse.at_s, lasts=slate)
 
     def _advance(self, runs: Sequence[tuple[StillRun, Change]], last_s: float, look: Look) -> None:
         """Take the changes since `last_s` into the runs of stillness.

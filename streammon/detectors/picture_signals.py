@@ -56,8 +56,12 @@ MARGIN = 0.2
 DARK_LEVEL = 24
 DARK_SHARE = 0.97
 """A picture is dark when such a share of its cells is darker than that, of 255."""
+MOST_FLAT = 24
+"""Of one colour is a picture of which no two places are so many levels apart."""
 FLAT_LEVELS = 3.0
 """What deviates no further, in levels, is one colour but for the codec."""
+BARS_UNTIL = 0.6
+"""From the upper margin to such a share of the height a test pattern's bars go down at least."""
 BARS_SATURATION = 60.0
 """In levels, between the strongest and the weakest of red, green and blue: half of a test pattern
 is more colourful than that."""
@@ -73,6 +77,8 @@ class Look:
     black: bool
     slate: bool
     """Flat, or upright bars of strong colour: a picture that carries next to nothing."""
+    blank: bool
+    """Flat but for the margins, where a mark or a clock may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,7 @@ def look_at(image_rgb: NDArray[np.uint8]) -> Look:
         thumb=np.asarray(thumb, np.float32),
         black=black,
         slate=not black and (is_flat(cells_rgb) or has_bars(cells_rgb)),
+        blank=not black and is_flat(cells_rgb[inside(len(cells_rgb))]),
     )
 
 
@@ -227,20 +234,25 @@ def likeness(one: Thumb, other: Thumb) -> float:
 
 
 def is_black(cells: Grey) -> bool:
-    """Dark but for a mark or a clock, with nothing to be seen in the dark."""
-    dark = cells < DARK_LEVEL
-    return float(np.mean(dark)) >= DARK_SHARE and float(cells[dark].std()) < FLAT_LEVELS
+    """Dark, with nothing to be seen in the dark, but for a mark or a clock in the margins."""
+    within = cells[inside(len(cells))]
+    if within.max() >= DARK_LEVEL or float(np.mean(cells < DARK_LEVEL)) < DARK_SHARE:
+        return False
+    return float(within.std()) < FLAT_LEVELS
 
 
 def is_flat(cells_rgb: NDArray[np.uint8]) -> bool:
     """One colour all over, within what a codec adds."""
-    return float(cells_rgb.reshape(-1, 3).std(axis=0).max()) < FLAT_LEVELS
+    colours = cells_rgb.reshape(-1, 3)
+    if int((colours.max(axis=0) - colours.min(axis=0)).max()) >= MOST_FLAT:
+        return False
+    return float(colours.std(axis=0).max()) < FLAT_LEVELS
 
 
 def has_bars(cells_rgb: NDArray[np.uint8]) -> bool:
-    """Upright bars of strong colour over at least half of the height, as test patterns have."""
+    """Upright bars of strong colour, as test patterns have, but for the margins."""
     rows = cells_rgb.shape[0]
-    band = cells_rgb[: rows // 2].astype(np.float32)
+    band = cells_rgb[round(MARGIN * rows) : round(BARS_UNTIL * rows)].astype(np.float32)
     if float(band.std(axis=0).mean()) >= FLAT_LEVELS:
         return False
     line = band.mean(axis=0)

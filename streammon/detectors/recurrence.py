@@ -20,6 +20,7 @@ from streammon.detectors.movement import (
     evenly_lit,
     evenness,
     followed,
+    jolted,
     own_steps,
     pauses,
     seamed,
@@ -42,6 +43,8 @@ UNLIKE_S, UNLIKE, UNLIKE_TIMES, MOST_UNLIKE = 3.5, 0.6, 3.0, 2.0
 """For so long pictures were others when their distance was such a mean, in steps, or so many times
 that of the newest. Single ones are not enough: live movement, too, comes near now and then. More
 than so many steps, as at a cut, count as so many."""
+ALIKE_TIMES = 1.5
+"""What came as near before as it does now, or nearly, repeated before: something else changed."""
 MOVES_LEVELS = 0.25
 """A smaller step is no movement: such a picture tells nothing."""
 LEAST_MOVING, LEAST_MOVING_PICTURES = 0.4, 5
@@ -75,7 +78,8 @@ class Recurrence:
     onset_seen: bool
     """Earlier, the same time ago, the picture was another that moved: it did not always repeat."""
     seamed: bool
-    """It jumps once a round, each time as far, and further than at any other time."""
+    """It jumps once a round, each time as far, and further than at any other time; or further than
+    just before and after, and comes again exactly."""
     evenness: float
     """How far it goes in a slow second as a share of how far in a fast one: machines, flags and
     pendulums go at one pace, nobody who is alive does."""
@@ -177,7 +181,8 @@ def _described(
         distance=round(float(middle[column]), 3),
         exact=exact,
         onset_seen=_began(seen, back, lag_s=lag_s, recent=recent),
-        seamed=seamed(times, seen.pictures, lag_s=lag_s, step_s=step_s),
+        seamed=seamed(times, seen.pictures, lag_s=lag_s, step_s=step_s)
+        or (exact and jolted(times, seen.pictures, lag_s=lag_s, step_s=step_s)),
         evenness=round(evenness(paced, step_s=step_s), 3),
         retraces=_retraces(seen, np.flatnonzero(moving), middle, lag_s=lag_s),
         pauses=pauses(seen.steps[last_round]),
@@ -195,6 +200,8 @@ def _began(seen: _Seen, back: Pictures, *, lag_s: float, recent: int) -> bool:
     means = np.convolve(far, np.full(least, 1 / least, np.float32), mode="valid")
     at = int(np.argmax(means))
     now = float(np.median(back[-recent:][seen.moves[-recent:]]))
+    if float(means[:at].min(initial=np.inf)) <= max(NEAR, ALIKE_TIMES * now):
+        return False
     # What was shown the lag before the pictures that were still others: how it was until then.
     until_then = np.searchsorted(seen.times, seen.times[before[at : at + least]] - lag_s)
     moved = float(np.median(seen.steps[until_then]))

@@ -31,8 +31,8 @@ SAME_PEAK = 0.002
 class SoundLook:
     """What a stretch of sound is like."""
 
-    empty: bool
-    """Digital silence, or what a codec leaves of it."""
+    empty_s: float
+    """For how long, at its end, it is digital silence, or what a codec leaves of it."""
     heard: bool
     """Loud enough to be sound."""
     stuck: bool
@@ -47,13 +47,14 @@ def listen(pcm: NDArray[np.float32], rate_hz: int) -> SoundLook:
     In less than about a second no repeated buffer is found.
     """
     rms = float(np.sqrt(np.mean(np.square(pcm, dtype=np.float64))))
-    empty = float(np.abs(pcm).max()) < EMPTY_PEAK
-    constant = not empty and float(pcm.std(dtype=np.float64)) < CONSTANT_SPREAD
+    loud = np.flatnonzero(~(np.abs(pcm) < EMPTY_PEAK))  # what is not a number is no silence
+    empty_s = (len(pcm) - 1 - int(loud[-1]) if len(loud) else len(pcm)) / rate_hz
+    constant = len(loud) > 0 and float(pcm.std(dtype=np.float64)) < CONSTANT_SPREAD
     repeat_s = None
     if rms >= LOUD_RMS and not constant:
         repeat_s = repeated_buffer_s(pcm, rate_hz)
     stuck = constant or repeat_s is not None
-    return SoundLook(empty, heard=rms >= SOUND_RMS, stuck=stuck, repeat_s=repeat_s)
+    return SoundLook(empty_s, heard=rms >= SOUND_RMS, stuck=stuck, repeat_s=repeat_s)
 
 
 def repeated_buffer_s(pcm: NDArray[np.float32], rate_hz: int) -> float | None:

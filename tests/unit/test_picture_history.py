@@ -114,6 +114,48 @@ def test_what_moves_while_a_stream_begins_is_no_life() -> None:
     assert history(moving(11) + [moving(11)[-1]] * 8).still.seen_alive
 
 
+def test_noise_that_a_codec_takes_away_in_a_streams_first_seconds_is_no_life() -> None:
+    """It works out a still picture, each time a little less."""
+
+    def worked_out(count: int) -> list[Picture]:
+        rng = np.random.default_rng(3)
+        grain = (rng.integers(-4, 5, room().shape) for _ in range(count))
+        return [np.asarray(np.clip(room() + each, 0, 255), np.uint8) for each in grain]
+
+    assert not history(worked_out(15) + [room()] * 8).still.seen_alive
+    assert history(worked_out(30) + [room()] * 8).still.seen_alive
+
+
+def plain(level: int) -> Picture:
+    return np.full(room().shape, level, np.uint8)
+
+
+def written(picture: Picture, count: int) -> Picture:
+    """So many letters in the upper margin."""
+    picture = picture.copy()
+    for number in range(count):
+        picture[10:18, 10 + 12 * number : 18 + 12 * number] = 240
+    return picture
+
+
+def test_a_clock_hides_no_colour_that_was_cut_to_and_a_page_that_is_begun_is_none() -> None:
+    cut_to = history(moving(12) + [written(plain(90), 8 + number % 3) for number in range(10)])
+    assert cut_to.slate_since_s == 12 * STEP_S
+    begun = history([plain(30)] * 4 + [written(plain(30), number) for number in range(1, 16)])
+    assert begun.slate_since_s is None
+    assert history([plain(90)] * 12).slate_since_s == 0.0
+
+
+def test_a_dark_picture_in_which_something_moves_is_not_black() -> None:
+    def walks(number: int) -> Picture:
+        picture = plain(6)
+        picture[60:120, 15 * number : 15 * number + 20] = 20
+        return picture
+
+    assert history([walks(number) for number in range(20)]).black_since_s is None
+    assert history(moving(12) + [plain(6)] * 8).black_since_s == 12 * STEP_S
+
+
 def test_a_cursor_on_a_page_is_no_life() -> None:
     def page(number: int) -> Picture:
         picture = room().copy()

@@ -53,6 +53,14 @@ def test_a_dark_place_is_not_black_and_a_clock_on_black_is() -> None:
     assert look_at(clock).black
 
 
+def test_lights_in_a_dark_place_are_no_clock() -> None:
+    night = plain(10, 10, 14)
+    for across in range(40, 300, 60):
+        night[60:66, across : across + 6] = 120
+    assert not look_at(night).black
+    assert not look_at(night).slate
+
+
 def test_a_speck_that_a_keyframe_gets_wrong_is_no_life() -> None:
     wrong = room().copy()
     wrong[40:43, 60:63] = np.minimum(wrong[40:43, 60:63].astype(np.int16) + 25, 255)
@@ -81,6 +89,22 @@ def test_upright_bars_are_a_slate_only_in_strong_colours() -> None:
     strong = [(190, 190, 0), (0, 190, 190), (0, 190, 0), (190, 0, 190), (190, 0, 0), (0, 0, 190)]
     assert look_at(bars(strong)).slate
     assert not look_at(bars([(40, 40, 40), (90, 90, 90), (140, 140, 140), (200, 200, 200)])).slate
+
+
+def test_a_clock_over_bars_or_over_one_colour_hides_neither() -> None:
+    def with_clock(picture: Picture) -> Picture:
+        picture[6:20, 20:150] = 0
+        picture[9:17, 24:146:6] = 255
+        return picture
+
+    bars = plain(0, 0, 0)
+    for number, colour in enumerate([(190, 190, 0), (0, 190, 190), (190, 0, 190), (190, 0, 0)]):
+        bars[:, number * WIDTH // 4 : (number + 1) * WIDTH // 4] = colour
+    assert look_at(with_clock(bars)).slate
+    blue = look_at(with_clock(plain(40, 60, 190)))
+    assert blue.blank
+    assert not blue.slate
+    assert not look_at(room()).blank
 
 
 def test_noise_touches_pixels_and_movement_peaks() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from streammon.detectors.movement import jolted
 from streammon.detectors.picture_history import Moment
 from streammon.detectors.recurrence import Recurrence, recurrence_in
 from tests.scenes import wander
@@ -200,6 +201,36 @@ def test_a_ticker_along_the_margin_hides_no_replay_that_began_in_sight() -> None
     assert found is not None
     assert found.lag_s % 8.0 == pytest.approx(0.0, abs=0.1)
     assert search(ticking(glimpses(lambda at_s: at_s, 100))) is None
+
+
+def test_of_what_repeated_before_a_change_none_began_in_sight() -> None:
+    """A wheel turns on while a lamp beside it is switched on, which is a change for one round."""
+
+    def lit(lamp: bool) -> list[Moment]:
+        seen = glimpses(lambda at_s: 8 + 2 * np.sin(at_s / 1.3), 200, step_s=0.25, noise=0.1)
+        for moment in seen:
+            moment.thumb[:3] = 200 if lamp and moment.at_s > 30 else 40
+        return seen
+
+    for lamp in (False, True):
+        found = search(lit(lamp))
+        assert found is not None
+        assert not found.onset_seen
+
+
+def test_a_step_that_stands_out_among_its_neighbours_in_every_round_is_a_seam() -> None:
+    """Something that never stops jumps once a round, no further than it goes elsewhere."""
+
+    def round_of(at_s: float) -> float:
+        return float(0.3 * (at_s % 6.0) + 0.25 * np.sin(2 * np.pi * (at_s % 6.0) / 1.5))
+
+    seen = glimpses(round_of, 200, step_s=0.25, noise=0.0)
+    times = np.array([moment.at_s for moment in seen])
+    pictures = np.stack([moment.thumb.ravel() for moment in seen])
+    assert jolted(times, pictures, lag_s=6.0, step_s=0.25)
+    turning = glimpses(lambda at_s: 8 + 2 * np.sin(2 * np.pi * at_s / 6), 200, step_s=0.25, noise=0)
+    pictures = np.stack([moment.thumb.ravel() for moment in turning])
+    assert not jolted(times, pictures, lag_s=6.0, step_s=0.25)
 
 
 def test_pictures_too_few_or_too_far_apart_are_not_searched() -> None:

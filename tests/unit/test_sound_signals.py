@@ -63,7 +63,14 @@ def test_too_little_sound_says_nothing() -> None:
 )
 def test_sound_is_empty_heard_or_stuck(sound: Sound, empty: bool, heard: bool, stuck: bool) -> None:
     look = listen(sound, RATE_HZ)
-    assert (look.empty, look.heard, look.stuck) == (empty, heard, stuck)
+    assert look.empty_s == pytest.approx(2.0 if empty else 0.0, abs=0.001)
+    assert (look.heard, look.stuck) == (heard, stuck)
+
+
+def test_how_long_the_end_is_empty_is_told_to_the_sample() -> None:
+    ends = np.concatenate([noise(1.5), np.zeros(8_000, np.float32)])
+    assert listen(ends, RATE_HZ).empty_s == pytest.approx(0.5, abs=0.01)
+    assert listen(ends[::-1], RATE_HZ).empty_s == 0.0
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 44_100, 48_000])
