@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -56,7 +56,8 @@ SETTLED_S = 8.0
 TURN_SPREAD, TURN_TIMES = 8.0, 4.0
 """A new picture changes more than so many levels, and so many times what changed before."""
 TURN_LIKENESS = 0.8
-"""It is less like what was shown before than that, by correlation."""
+"""It is less like what was shown before than that, by correlation. Where much moves at all times, a
+change is a turn, too, by being so unlike, and `TURN_TIMES` as unlike as what changed before."""
 LEAST_USUAL, MOST_USUAL = 3, 20
 """Of changes before `SETTLED_S`: of fewer, what is usual is asked of all; of more, of the last."""
 
@@ -81,6 +82,8 @@ class Glimpse:
     """`None` for the first picture, and after a gap or a change of size."""
     inside: Change | None = None
     """The change without the margins, likewise."""
+    unlike: float = 0.0
+    """By how much the correlation with the one before is less than 1."""
 
 
 class StillRun:
@@ -190,10 +193,14 @@ class PictureHistory:
             if last_s is not None and frame.media_s < last_s + COMPARED_S:
                 continue
             change = within = None
+            unlike = 0.0
             if self._newest and last_s is not None and frame.media_s - last_s <= self._gap_s:
                 change = change_between(self._newest, look)
                 within = change_inside(self._newest, look)
-            glimpse = Glimpse(frame.media_s, look.thumb, look.black, look.slate, change, within)
+                unlike = 1.0 - likeness(self._newest.thumb, look.thumb)
+            glimpse = Glimpse(
+                frame.media_s, look.thumb, look.black, look.slate, change, within, unlike
+            )
             self._append(glimpse, look)
             self._newest = look
 
@@ -251,18 +258,27 @@ class PictureHistory:
         than a keyframe may.
         """
         newest, still_s = self.glimpses[-1], self.glimpses[-2].at_s
-        changes = [(one.at_s, one.inside) for one in self.glimpses if one.inside]
-        settled = [change.spread for at_s, change in changes if at_s < still_s - SETTLED_S]
-        enough = len(settled) >= LEAST_USUAL
-        usual = settled[-MOST_USUAL:] if enough else [change.spread for _, change in changes]
-        turn = max(TURN_SPREAD, TURN_TIMES * float(np.median(usual)))
-        recent = [one for one in changes if one[0] >= still_s - SETTLED_S]
-        turned_s = max((at_s for at_s, change in recent if change.spread >= turn), default=None)
+        changes = [one for one in self.glimpses if one.inside]
+        settled = [one for one in changes if one.at_s < still_s - SETTLED_S]
+        usual = settled[-MOST_USUAL:] if len(settled) >= LEAST_USUAL else changes
+        recent = [one for one in changes if one.at_s >= still_s - SETTLED_S]
+        turned_s = max((one.at_s for one in turns(recent, usual)), default=None)
         if turned_s is None:
             return False
-        after = [change for at_s, change in recent if turned_s < at_s <= still_s - TURN_S]
-        if any(change.peak > REFRESH_PEAK for change in after):
+        after = [one.inside for one in recent if turned_s < one.at_s <= still_s - TURN_S]
+        if any(change is not None and change.peak > REFRESH_PEAK for change in after):
             return False
         before = (one for one in reversed(self.glimpses) if one.at_s < turned_s - TURN_S)
         old = next(before, None)
         return old is not None and likeness(old.thumb, newest.thumb) < TURN_LIKENESS
+
+
+def turns(recent: Sequence[Glimpse], usual: Sequence[Glimpse]) -> Iterator[Glimpse]:
+    """Those of `recent` that change the picture as another that is put up does."""
+    spread = TURN_TIMES * median(one.inside.spread for one in usual if one.inside)
+    unlike = max(1.0 - TURN_LIKENESS, TURN_TIMES * median(one.unlike for one in usual))
+    for one in recent:
+        if one.inside is None or one.inside.spread < TURN_SPREAD:
+            continue
+        if one.inside.spread >= spread or one.unlike >= unlike:
+            yield one

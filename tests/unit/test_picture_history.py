@@ -86,6 +86,24 @@ def test_a_picture_that_was_put_up_is_not_the_one_that_lived() -> None:
     assert put_up.still.shown_anew
 
 
+def test_where_much_moves_a_picture_that_was_put_up_is_told_by_how_unlike_it_is() -> None:
+    """Of a card that changes no more than some movement does at once."""
+    height, width = room().shape[:2]
+    across = np.linspace(0, 255, width)[None, :, None] + np.zeros((height, 1, 3))
+    down = np.linspace(0, 255, height)[:, None, None] + np.zeros((1, width, 3))
+
+    def shaken(seed: int) -> Picture:
+        blocks = np.random.default_rng(seed).uniform(-45, 45, (height // 8 + 1, width // 8 + 1, 1))
+        over = blocks.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
+        return np.asarray(np.clip(across + over, 0, 255), np.uint8)
+
+    before = [shaken(number) for number in range(40)]
+    stopped = history([*before, *[before[-1]] * 8])
+    assert stopped.still.since_s is not None
+    assert not stopped.still.shown_anew
+    assert history([*before, *[np.asarray(down, np.uint8)] * 8]).still.shown_anew
+
+
 def test_under_a_clock_that_runs_on_the_inside_stands_still() -> None:
     pictures = []
     for number, picture in enumerate(moving(20) + [moving(20)[-1]] * 8):
