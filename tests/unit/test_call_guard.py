@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -52,7 +54,7 @@ def test_a_missing_package_is_named_with_the_command(monkeypatch: pytest.MonkeyP
 # --- what people do in calls ------------------------------------------------------------------
 
 
-def freeze_of_calls() -> dict[str, object]:
+def freeze_of_calls() -> dict[str, Any]:
     """How the ready-made monitor has the detector look at calls."""
     settings = presets.load("call_guard", environment={}).detectors["freeze"]
     return settings.model_dump(exclude={"type"})
